@@ -1,0 +1,23 @@
+/* An error a person reads: a negative errno and one sentence that names the bad value, what was expected and what
+ * to do. Owned by the caller, of fixed size, never allocates. For daemon, command line and plugins; code in a
+ * tenant's process returns plain negative errno. */
+#ifndef VGPU_BASE_ERROR_H
+#define VGPU_BASE_ERROR_H
+
+#include <stdarg.h>
+
+enum { ERROR_TEXT_MAX = 480 };
+
+struct error {
+    int code; /* negative errno, 0 while nothing failed */
+    char text[ERROR_TEXT_MAX];
+};
+
+/* Fills *err (which may be NULL) and returns code, so that `return error_fail(err, -EINVAL, "...")` reads well.
+ * code: negative errno. Text longer than ERROR_TEXT_MAX - 1 bytes is cut. Thread-safe for distinct err. */
+int error_fail(struct error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Puts "what: " before the text already in *err; keeps its code, which is returned. */
+int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
