@@ -1,0 +1,1 @@
+"""The generator of src/api/generate.py: describe.py reads the headers, the others write."""
