@@ -1,0 +1,207 @@
+/* A tenant process's hold on the account: maps the areas, checks what they are, and takes and gives bytes in the name of its slot.
+ * Called by the hooks of the shim and by workers. Never allocates, blocks or makes a system call but in new and free; the lock a
+ * device has here keeps this process's threads apart for the few instructions of one operation, no driver call among them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ledger/ledger.h"
+#include "ledger/operation.h"
+#include "ledger/word.h"
+
+struct device_lock {
+    pthread_mutex_t mutex;
+} __attribute__((aligned(LEDGER_LINE_BYTES)));
+
+struct ledger_client {
+    const struct ledger_limits *limits;
+    struct ledger *ledger;
+    size_t limits_bytes, ledger_bytes;
+    uint32_t slot;
+    unsigned n_devices;
+    struct device_lock locks[LEDGER_DEVICES_MAX];
+};
+
+/* Maps bytes of fd; refuses a file that is shorter or that could become shorter (a later SIGBUS in somebody else's program). */
+static int area_map(int fd, uint64_t bytes, size_t least_bytes, int prot, void **ret_map)
+{
+    off_t end = lseek(fd, 0, SEEK_END); /* not fstat, whose symbol is younger than the glibc that tenants may have */
+    int seals;
+    void *map;
+
+    if (bytes < least_bytes || end < 0 || (uint64_t)end < bytes)
+        return -EBADMSG;
+    seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || !(seals & F_SEAL_SHRINK))
+        return -EBADMSG;
+    map = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    *ret_map = map;
+    return 0;
+}
+
+static int client_check(const struct ledger_client *client)
+{
+    const struct ledger_limits *limits = client->limits;
+    const struct ledger *ledger = client->ledger;
+
+    if (limits->magic != LEDGER_LIMITS_MAGIC || ledger->magic != LEDGER_MAGIC)
+        return -EBADMSG;
+    if (limits->major != LEDGER_MAJOR || ledger->major != LEDGER_MAJOR)
+        return -EPROTO;
+    if (limits->area_bytes != client->limits_bytes || ledger->area_bytes != client->ledger_bytes ||
+        ledger->n_slots != LEDGER_SLOTS_MAX || !limits->n_devices || limits->n_devices > LEDGER_DEVICES_MAX ||
+        (client->slot >= LEDGER_SLOTS_MAX && client->slot != LEDGER_OBSERVER) || memcmp(limits->instance, ledger->instance, sizeof(limits->instance)) != 0)
+        return -EBADMSG;
+    return 0;
+}
+
+int ledger_client_new(int limits_fd, int ledger_fd, uint64_t limits_bytes, uint64_t ledger_bytes, uint32_t slot,
+                      struct ledger_client **ret_client)
+{
+    struct ledger_client *client = aligned_alloc(LEDGER_LINE_BYTES, sizeof(*client));
+    void *map;
+    int r;
+
+    if (!client)
+        return -ENOMEM;
+    memset(client, 0, sizeof(*client));
+    client->slot = slot;
+    r = area_map(limits_fd, limits_bytes, sizeof(struct ledger_limits), PROT_READ, &map);
+    if (r < 0)
+        goto fail;
+    client->limits = map;
+    client->limits_bytes = limits_bytes;
+    r = area_map(ledger_fd, ledger_bytes, sizeof(struct ledger), PROT_READ | PROT_WRITE, &map);
+    if (r < 0)
+        goto fail;
+    client->ledger = map;
+    client->ledger_bytes = ledger_bytes;
+    r = client_check(client);
+    if (r < 0)
+        goto fail;
+    client->n_devices = client->limits->n_devices;
+    for (unsigned i = 0; i < LEDGER_DEVICES_MAX; i++)
+        pthread_mutex_init(&client->locks[i].mutex, NULL);
+    *ret_client = client;
+    return 0;
+fail:
+    ledger_client_free(client);
+    return r;
+}
+
+void ledger_client_free(struct ledger_client *client)
+{
+    if (!client)
+        return;
+    if (client->limits)
+        munmap((void *)client->limits, client->limits_bytes);
+    if (client->ledger)
+        munmap(client->ledger, client->ledger_bytes);
+    free(client);
+}
+
+static bool can_take(const struct ledger_client *client, unsigned device)
+{
+    return device < client->n_devices && client->slot != LEDGER_OBSERVER;
+}
+
+int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[16])
+{
+    for (unsigned i = 0; i < client->n_devices; i++)
+        if (memcmp(client->limits->devices[i].uuid, uuid, 16) == 0)
+            return (int)i;
+    return -ENODEV;
+}
+
+static int client_apply(struct ledger_client *client, unsigned device, int64_t delta_bytes, uint64_t limit_bytes,
+                        uint64_t *ret_total_bytes)
+{
+    pthread_mutex_t *mutex = &client->locks[device].mutex;
+    int r;
+
+    pthread_mutex_lock(mutex);
+    r = operation_apply(client->ledger, device, client->slot, delta_bytes, limit_bytes, 0, ret_total_bytes);
+    pthread_mutex_unlock(mutex);
+    return r;
+}
+
+int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    uint64_t limit_bytes;
+
+    if (!can_take(client, device))
+        return -ENODEV;
+    if (ledger_is_revoked(client))
+        return -ESTALE;
+    if (!bytes)
+        return 0;
+    limit_bytes = ledger_limit_bytes(client, device);
+    if (limit_bytes > INT64_MAX)
+        limit_bytes = INT64_MAX;
+    if (bytes <= limit_bytes && client_apply(client, device, (int64_t)bytes, limit_bytes, NULL) == 0)
+        return 0;
+    LEDGER_STEP("refused");
+    __atomic_add_fetch(&client->ledger->accounts[device].refused_total, 1, __ATOMIC_RELAXED);
+    return -ENOMEM;
+}
+
+void ledger_release(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    if (!can_take(client, device) || !bytes)
+        return;
+    client_apply(client, device, bytes > INT64_MAX ? -INT64_MAX : -(int64_t)bytes, LEDGER_NO_LIMIT, NULL);
+}
+
+bool ledger_charge(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    uint64_t total_bytes;
+
+    if (!can_take(client, device))
+        return false;
+    if (!bytes)
+        return ledger_used_bytes(client, device) <= ledger_limit_bytes(client, device);
+    client_apply(client, device, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, LEDGER_NO_LIMIT, &total_bytes);
+    return total_bytes <= ledger_limit_bytes(client, device);
+}
+
+bool ledger_is_revoked(const struct ledger_client *client)
+{
+    return __atomic_load_n(&client->limits->revoked, __ATOMIC_RELAXED) != 0;
+}
+
+uint64_t ledger_limit_bytes(const struct ledger_client *client, unsigned device)
+{
+    return device < client->n_devices ? ledger_load(&client->limits->devices[device].memory_limit_bytes) : 0;
+}
+
+uint64_t ledger_used_bytes(const struct ledger_client *client, unsigned device)
+{
+    return device < client->n_devices ? ledger_load(&client->ledger->accounts[device].used.value) : 0;
+}
+
+uint64_t ledger_own_bytes(const struct ledger_client *client, unsigned device)
+{
+    return can_take(client, device) ? ledger_load(&client->ledger->slots[client->slot].devices[device].applied.value) : 0;
+}
+
+int ledger_own_pid(const struct ledger_client *client)
+{
+    return client->slot == LEDGER_OBSERVER ? 0 : __atomic_load_n(&client->ledger->slots[client->slot].pid, __ATOMIC_RELAXED);
+}
+
+bool ledger_has_pid(const struct ledger_client *client, int pid)
+{
+    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
+        const struct ledger_slot *slot = &client->ledger->slots[i];
+
+        if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == LEDGER_SLOT_LIVE && __atomic_load_n(&slot->pid, __ATOMIC_RELAXED) == pid)
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,68 @@
+/* Figures for people from an area that tenants can write: vgpud's answers and the command line. Everything is read once, clamped to
+ * what is possible, and made fit to print; nothing read here steers a loop. Read-only mappings suffice. */
+#include <string.h>
+
+#include "ledger/ledger.h"
+#include "ledger/word.h"
+
+static uint64_t clamp_bytes(uint64_t bytes, uint64_t most_bytes)
+{
+    return bytes < most_bytes ? bytes : most_bytes;
+}
+
+void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *limits, unsigned device, struct ledger_usage *ret_usage)
+{
+    const struct ledger_account *account = &ledger->accounts[device];
+    uint64_t limit = ledger_load(&limits->devices[device].memory_limit_bytes);
+    uint64_t most = limits->devices[device].memory_capacity_bytes;
+
+    if (most < limit)
+        most = limit;
+    ret_usage->used_bytes = clamp_bytes(ledger_load(&account->used.value), most);
+    ret_usage->peak_bytes = clamp_bytes(ledger_load(&account->peak_bytes), most);
+    if (ret_usage->peak_bytes < ret_usage->used_bytes)
+        ret_usage->peak_bytes = ret_usage->used_bytes;
+    ret_usage->refused_total = ledger_load(&account->refused_total);
+}
+
+/* A tenant chose these bytes: no control characters into somebody's terminal. */
+static void command_copy(const char *shared, char *ret_command, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        char c = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
+
+        ret_command[i] = c == '\0' || (c >= ' ' && c <= '~') ? c : '?';
+    }
+    ret_command[bytes - 1] = '\0';
+}
+
+static void slot_read(const struct ledger *ledger, uint32_t index, struct ledger_slot_usage *ret_row)
+{
+    const struct ledger_slot *slot = &ledger->slots[index];
+    int pid = __atomic_load_n(&slot->pid, __ATOMIC_RELAXED);
+
+    ret_row->slot = index;
+    ret_row->kind = __atomic_load_n(&slot->kind, __ATOMIC_RELAXED);
+    ret_row->pid = pid > 0 ? pid : 0;
+    command_copy(slot->command, ret_row->command, sizeof(ret_row->command));
+    for (unsigned d = 0; d < LEDGER_DEVICES_MAX; d++) {
+        /* A row follows its account by one operation, so it may be ahead for a moment; nobody holds more than all do. */
+        uint64_t total = clamp_bytes(ledger_load(&ledger->accounts[d].used.value), INT64_MAX);
+
+        ret_row->used_bytes[d] = clamp_bytes(ledger_load(&slot->devices[d].applied.value), total);
+    }
+}
+
+size_t ledger_slots_read(const struct ledger *ledger, struct ledger_slot_usage *rows, size_t max)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
+        if (__atomic_load_n(&ledger->slots[i].state, __ATOMIC_ACQUIRE) != LEDGER_SLOT_LIVE)
+            continue;
+        if (n < max)
+            slot_read(ledger, i, &rows[n]);
+        n++;
+    }
+    return n;
+}

@@ -1,0 +1,77 @@
+/* Messages of vgpud's control socket; see control.h. Used by the daemon, the command line and, for one exchange, by the
+ * library in a tenant's process: there a message fits the stack and nothing is allocated. */
+#include "wire/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fdpass.h"
+
+enum { SMALL_MESSAGE_BYTES = 1024 };
+
+int control_check(const void *message, size_t bytes, struct control_header *ret_header)
+{
+    struct control_header header;
+
+    if (bytes < sizeof(header))
+        return -EBADMSG;
+    memcpy(&header, message, sizeof(header));
+    if (header.magic != CONTROL_MAGIC)
+        return -EBADMSG;
+    if (header.major != CONTROL_MAJOR)
+        return -EPROTO;
+    if (bytes > CONTROL_MESSAGE_MAX || header.bytes != bytes - sizeof(header))
+        return -EBADMSG;
+    *ret_header = header;
+    return 0;
+}
+
+int control_send(int sock, enum control_type type, const void *body, size_t body_bytes, const int *fds, int n_fds)
+{
+    const struct control_header header = {.magic = CONTROL_MAGIC,
+                                          .major = CONTROL_MAJOR,
+                                          .minor = CONTROL_MINOR,
+                                          .type = (uint16_t)type,
+                                          .bytes = (uint32_t)body_bytes};
+    unsigned char small[SMALL_MESSAGE_BYTES], *message = small;
+    size_t bytes = sizeof(header) + body_bytes;
+    ssize_t sent;
+
+    if (body_bytes > CONTROL_MESSAGE_MAX - sizeof(header))
+        return -EMSGSIZE;
+    if (bytes > sizeof(small) && !(message = malloc(bytes)))
+        return -ENOMEM;
+    memcpy(message, &header, sizeof(header));
+    if (body_bytes)
+        memcpy(message + sizeof(header), body, body_bytes);
+    sent = fdpass_send(sock, message, bytes, fds, n_fds);
+    if (message != small)
+        free(message);
+    return sent < 0 ? (int)sent : 0;
+}
+
+int control_connect(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int sock, r;
+
+    if (strlen(path) >= sizeof(address.sun_path))
+        return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (sock < 0)
+        return -errno;
+    do
+        r = connect(sock, (const struct sockaddr *)&address, sizeof(address));
+    while (r < 0 && errno == EINTR);
+    if (r < 0) {
+        r = -errno;
+        close(sock);
+        return r;
+    }
+    return sock;
+}
