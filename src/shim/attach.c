@@ -1,0 +1,141 @@
+/* The exchange with vgpud by which a process gets its slot; see attach.h. The answer is checked like any message from outside, the two
+ * descriptors are mapped and closed before this returns, and so is the socket: an application that closes or counts its
+ * descriptors must not meet ours. vgpud watches the process by a pidfd of its own. */
+#include "shim/attach.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/fdpass.h"
+#include "base/paths.h"
+
+enum { ANSWER_WAIT_S = 10 };
+
+union answer {
+    struct control_header header;
+    struct {
+        struct control_header header;
+        struct control_attached body;
+    } attached;
+    struct {
+        struct control_header header;
+        struct control_error_body body;
+    } error;
+    unsigned char bytes[1024];
+};
+
+const char *attach_instance(void)
+{
+    return paths_env("VGPU_INSTANCE");
+}
+
+static int socket_path(char *buf, size_t buf_bytes)
+{
+    const char *given = paths_env("VGPU_SOCKET");
+    char dir[PATH_MAX];
+    int n;
+
+    if (!given && paths_runtime_dir(dir, sizeof(dir)) < 0)
+        return -ENAMETOOLONG;
+    n = given ? snprintf(buf, buf_bytes, "%s", given) : snprintf(buf, buf_bytes, "%s/vgpud.sock", dir);
+    return n < 0 || (size_t)n >= buf_bytes ? -ENAMETOOLONG : 0;
+}
+
+/* The kernel gives each program that is started 16 random bytes; threads and forks share them, the next execve gets others. */
+static uint32_t image_id(void)
+{
+    const void *random = (const void *)getauxval(AT_RANDOM);
+    uint32_t id = 0;
+
+    if (random)
+        memcpy(&id, random, sizeof(id));
+    return id ? id : 1;
+}
+
+static int request_send(int sock, const char *instance, enum control_client_kind kind)
+{
+    struct control_attach request = {.kind = kind, .image = image_id()};
+    const struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
+
+    if (strlen(instance) >= sizeof(request.instance))
+        return -ENAMETOOLONG;
+    strcpy(request.instance, instance);
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+        return -errno;
+    return control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
+}
+
+/* Turns the answer into a client. The descriptors stay the caller's. */
+static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int n_fds, struct ledger_client **ret_client, char *text,
+                       size_t text_bytes)
+{
+    struct control_header header;
+    int r = control_check(answer, (size_t)bytes, &header);
+
+    if (r < 0) {
+        snprintf(text, text_bytes, r == -EPROTO ? "vgpud speaks another version of the protocol: restart it" : "vgpud's answer is garbled");
+        return r;
+    }
+    if (header.type == CONTROL_ERROR && header.bytes >= sizeof(answer->error.body)) {
+        snprintf(text, text_bytes, "%.*s", (int)sizeof(answer->error.body.text) - 1, answer->error.body.text);
+        return answer->error.body.code < 0 ? answer->error.body.code : -EPROTO;
+    }
+    if (header.type != CONTROL_ATTACHED || header.bytes < sizeof(answer->attached.body) || n_fds != 2) {
+        snprintf(text, text_bytes, "vgpud's answer is not one to an attach");
+        return -EBADMSG;
+    }
+    r = ledger_client_new(fds[0], fds[1], answer->attached.body.limits_bytes, answer->attached.body.ledger_bytes,
+                          answer->attached.body.slot, ret_client);
+    if (r < 0)
+        snprintf(text, text_bytes, "the account that vgpud sent cannot be used: %s", strerror(-r));
+    return r;
+}
+
+static int exchange(int sock, const char *instance, enum control_client_kind kind, struct ledger_client **ret_client, char *text,
+                    size_t text_bytes)
+{
+    union answer answer;
+    int fds[FDPASS_MAX], n_fds = FDPASS_MAX, r = request_send(sock, instance, kind);
+    ssize_t bytes;
+
+    if (r < 0) {
+        snprintf(text, text_bytes, "cannot ask vgpud: %s", strerror(-r));
+        return r;
+    }
+    bytes = fdpass_recv(sock, &answer, sizeof(answer), fds, &n_fds, 0);
+    if (bytes <= 0) {
+        r = bytes ? (int)bytes : -ECONNRESET;
+        snprintf(text, text_bytes, "no answer from vgpud: %s", strerror(-r));
+        return r;
+    }
+    r = answer_take(&answer, bytes, fds, n_fds, ret_client, text, text_bytes);
+    for (int i = 0; i < n_fds; i++)
+        close(fds[i]);
+    return r;
+}
+
+int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client, char *text, size_t text_bytes)
+{
+    char path[PATH_MAX];
+    int sock, r = socket_path(path, sizeof(path));
+
+    if (r < 0) {
+        snprintf(text, text_bytes, "the path of vgpud's socket is too long");
+        return r;
+    }
+    sock = control_connect(path);
+    if (sock < 0) {
+        snprintf(text, text_bytes, "cannot reach vgpud at %s: %s", path, strerror(-sock));
+        return sock;
+    }
+    r = exchange(sock, instance, kind, ret_client, text, text_bytes);
+    close(sock);
+    return r;
+}

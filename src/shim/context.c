@@ -1,0 +1,241 @@
+/* Contexts: what one costs is known only when it is there. So the driver makes it, its NVML says what the process holds now, that is
+ * charged, and if the instance is over its limit then the context is destroyed again. Destroying one gives back what the program left in it. */
+#include <stddef.h>
+
+#include "shim/charge.h"
+#include "shim/deferred.h"
+#include "shim/measure.h"
+#include "shim/pool.h"
+
+/* Handles of the primary contexts, by ordinal: a release names the device, the table knows the context. */
+static CUcontext primaries[SHIM_DEVICES_MAX];
+
+/* What was allocated in a context went with it. */
+static void context_forget(struct ledger_client *client, CUcontext context)
+{
+    if (!context)
+        return;
+    charge_forget_context(client, context);
+    deferred_forget_context(client, context);
+}
+
+static CUresult undo_context(void *context)
+{
+    return real(cuCtxDestroy_v2)(context);
+}
+
+/* Frames of the creating hooks: all versions of cuCtxCreate differ only in the driver call in the middle. */
+#define CREATE(device, created, call)                                                                        \
+    struct measure measure;                                                                                  \
+    CUresult result = measure_begin(&measure, device);                                                       \
+                                                                                                             \
+    if (result)                                                                                              \
+        return result;                                                                                       \
+    result = call;                                                                                           \
+    return measure_end_creation(&measure, result, result ? NULL : *(created), undo_context)
+
+CUresult cuCtxCreate(CUcontext *context, unsigned int flags, CUdevice device)
+{
+    CREATE(device, context, real(cuCtxCreate)(context, flags, device));
+}
+
+CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice device)
+{
+    CREATE(device, context, real(cuCtxCreate_v2)(context, flags, device));
+}
+
+CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *params, int params_count, unsigned int flags, CUdevice device)
+{
+    CREATE(device, context, real(cuCtxCreate_v3)(context, params, params_count, flags, device));
+}
+
+CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params, unsigned int flags, CUdevice device)
+{
+    CREATE(device, context, real(cuCtxCreate_v4)(context, params, flags, device));
+}
+
+/* Device of a context that need not be current. */
+static bool context_device(CUcontext context, CUdevice *ret_device)
+{
+    CUcontext popped;
+    bool known;
+
+    if (!context || real(cuCtxPushCurrent_v2)(context) != CUDA_SUCCESS)
+        return false;
+    known = real(cuCtxGetDevice)(ret_device) == CUDA_SUCCESS;
+    real(cuCtxPopCurrent_v2)(&popped);
+    return known;
+}
+
+static bool context_lives(CUcontext context)
+{
+    unsigned int version;
+
+    return real(cuCtxGetApiVersion)(context, &version) == CUDA_SUCCESS;
+}
+
+static CUresult context_destroy(CUcontext context, CUresult (*driver_destroy)(CUcontext context), bool may_live_on)
+{
+    struct ledger_client *client;
+    struct measure measure;
+    CUdevice device;
+    bool known;
+    CUresult result = shim_limit(&client);
+
+    if (result)
+        return result;
+    known = client && context_device(context, &device);
+    if (!known)
+        return driver_destroy(context);
+    measure_begin_destruction(&measure, client, device);
+    result = driver_destroy(context);
+    if (result == CUDA_SUCCESS && !(may_live_on && context_lives(context)))
+        context_forget(client, context);
+    measure_end(&measure);
+    return result;
+}
+
+CUresult cuCtxDestroy(CUcontext context)
+{
+    return context_destroy(context, real(cuCtxDestroy), false);
+}
+
+CUresult cuCtxDestroy_v2(CUcontext context)
+{
+    return context_destroy(context, real(cuCtxDestroy_v2), false);
+}
+
+CUresult cuCtxDetach(CUcontext context)
+{
+    return context_destroy(context, real(cuCtxDetach), true);
+}
+
+/* ---- primary contexts ---- */
+
+static bool primary_is_active(CUdevice device)
+{
+    unsigned int flags;
+    int active;
+
+    return real(cuDevicePrimaryCtxGetState)(device, &flags, &active) == CUDA_SUCCESS && active;
+}
+
+static CUresult undo_retain(void *device)
+{
+    return real(cuDevicePrimaryCtxRelease_v2)((CUdevice)(intptr_t)device);
+}
+
+CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
+{
+    struct measure measure;
+    CUresult result = measure_begin(&measure, device);
+
+    if (result)
+        return result;
+    if (measure.client && primary_is_active(device))
+        measure.device = -1; /* it is there and charged: one reference more costs nothing */
+    result = real(cuDevicePrimaryCtxRetain)(context, device);
+    result = measure_end_creation(&measure, result, (void *)(intptr_t)device, undo_retain);
+    if (result == CUDA_SUCCESS && measure.client && device < SHIM_DEVICES_MAX)
+        __atomic_store_n(&primaries[device], *context, __ATOMIC_RELAXED);
+    return result;
+}
+
+static CUresult primary_end(CUdevice device, CUresult (*driver_end)(CUdevice device))
+{
+    struct ledger_client *client;
+    struct measure measure;
+    CUresult result = shim_limit(&client);
+
+    if (result)
+        return result;
+    if (!client || device < 0 || device >= SHIM_DEVICES_MAX)
+        return driver_end(device);
+    measure_begin_destruction(&measure, client, device);
+    result = driver_end(device);
+    if (result == CUDA_SUCCESS && !primary_is_active(device)) {
+        context_forget(client, __atomic_load_n(&primaries[device], __ATOMIC_RELAXED));
+        pool_settle_all(client);
+    }
+    measure_end(&measure);
+    return result;
+}
+
+CUresult cuDevicePrimaryCtxRelease(CUdevice device)
+{
+    return primary_end(device, real(cuDevicePrimaryCtxRelease));
+}
+
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
+{
+    return primary_end(device, real(cuDevicePrimaryCtxRelease_v2));
+}
+
+CUresult cuDevicePrimaryCtxReset(CUdevice device)
+{
+    return primary_end(device, real(cuDevicePrimaryCtxReset));
+}
+
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
+{
+    return primary_end(device, real(cuDevicePrimaryCtxReset_v2));
+}
+
+/* ---- green contexts: parts of the primary one, which they keep alive ---- */
+
+static CUresult undo_green(void *context)
+{
+    return real(cuGreenCtxDestroy)(context);
+}
+
+CUresult cuGreenCtxCreate(CUgreenCtx *context, CUdevResourceDesc description, CUdevice device, unsigned int flags)
+{
+    struct measure measure;
+    CUresult result = measure_begin(&measure, device);
+
+    if (result)
+        return result;
+    result = real(cuGreenCtxCreate)(context, description, device, flags);
+    return measure_end_creation(&measure, result, result ? NULL : *context, undo_green);
+}
+
+CUresult cuGreenCtxDestroy(CUgreenCtx context)
+{
+    struct ledger_client *client;
+    struct measure measure;
+    CUcontext as_context;
+    CUdevice device;
+    CUresult result = shim_limit(&client);
+
+    if (result)
+        return result;
+    if (!client || real(cuCtxFromGreenCtx)(&as_context, context) != CUDA_SUCCESS || !context_device(as_context, &device))
+        return real(cuGreenCtxDestroy)(context);
+    measure_begin_destruction(&measure, client, device);
+    result = real(cuGreenCtxDestroy)(context);
+    if (result == CUDA_SUCCESS)
+        context_forget(client, as_context);
+    measure_end(&measure);
+    return result;
+}
+
+/* Heaps, stacks and printf buffers of a context: when they do not fit, the old size comes back. */
+CUresult cuCtxSetLimit(CUlimit limit, size_t value)
+{
+    struct measure measure;
+    size_t old;
+    CUresult result = measure_begin_current(&measure);
+
+    if (result || !measure.client)
+        return result ? result : real(cuCtxSetLimit)(limit, value);
+    result = real(cuCtxGetLimit)(&old, limit);
+    if (result)
+        return result;
+    result = real(cuCtxSetLimit)(limit, value);
+    if (measure_end(&measure) < 0 && result == CUDA_SUCCESS && value > old) {
+        real(cuCtxSetLimit)(limit, old);
+        measure_end(&measure);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return result;
+}
