@@ -1,0 +1,121 @@
+/* vGPU instances: what was handed out, to whom, and which processes use it. Owns their ledger areas and is
+ * the only writer of their limits. An instance ends when its lease is gone and no client is left. */
+#ifndef VGPU_DAEMON_INSTANCE_H
+#define VGPU_DAEMON_INSTANCE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/error.h"
+#include "daemon/state.h"
+#include "ledger/ledger.h"
+
+struct conn;
+struct daemon;
+
+enum {
+    INSTANCES_MAX = 1024,
+    INSTANCES_PER_UID_MAX = 256,
+    INSTANCE_GRACE_MS = 5000,
+    INSTANCE_GRACE_MAX_MS = 3600 * 1000
+};
+
+/* Who a client is, by vgpud's own word: what the ledger says of it, tenants can write. */
+struct client_identity {
+    struct state_process process; /* pid in vgpud's pid namespace; 0 when it is not visible there */
+    uint32_t slot;                /* UINT32_MAX: none, a process of an orphaned instance */
+    uint32_t kind;                /* enum control_client_kind */
+    uint32_t image;               /* which program of the process; 0: unknown */
+    char command[32];
+};
+
+/* One process of an instance. Its pidfd is polled, so its end is seen at once. */
+struct client {
+    struct client *next;
+    struct instance *instance;
+    struct client_identity who;
+    int pidfd;
+    bool dead; /* ended, and its slot could not be reaped yet */
+    uv_poll_t watch;
+};
+
+/* Somebody to be answered when the instance is gone. */
+struct instance_waiter {
+    struct instance_waiter *next;
+    struct conn *conn;
+};
+
+struct instance {
+    struct instance *next;
+    struct daemon *daemon;
+    uint64_t sequence;           /* of its making, from 1: the cursor of lists */
+    struct state_instance facts; /* facts.clients stays empty here: `clients` is the truth */
+    struct conn *lease;          /* NULL: its holder ended, or it never had one */
+    bool persistent;             /* made without a lease: stays until it is stopped */
+    bool orphaned;               /* from before vgpud's restart: only its reservation is left */
+    bool stopping;
+    struct ledger_areas areas; /* all zero when orphaned */
+    struct client *clients;
+    unsigned n_clients; /* that live */
+    struct instance_waiter *waiters;
+    uv_timer_t grace; /* while stopping: when patience ends */
+    bool killed;      /* patience ended once already */
+};
+
+/* Whether text may name an instance: a letter or digit, then up to 62 of letters, digits, '_', '.', '-'. */
+bool instance_name_ok(const char *text);
+
+/* An instance of those facts, without areas, linked into the daemon; NULL when out of memory. */
+struct instance *instance_link(struct daemon *daemon, const struct state_instance *facts);
+
+/* Makes an instance with its areas and links it into the daemon. facts: all but id and created_ms, which are
+ * set here; an empty name becomes the id. 0 or negative errno with err filled. */
+int instance_new(struct daemon *daemon, const struct state_instance *facts, struct conn *lease,
+                 struct instance **ret_instance, struct error *err);
+
+/* The instance that a person or client of uid means: by id, or by name among its own; root also by anybody's
+ * name when that is unambiguous. 0; -ENOENT; -EPERM: somebody else's; -ENOTUNIQ. */
+int instance_find(struct daemon *daemon, const char *text, uid_t uid, struct instance **ret_instance,
+                  struct error *err);
+
+/* Sets the limit of each device, published to the clients at once. limits_bytes: facts.n_devices entries. */
+void instance_set_limits(struct instance *instance, const uint64_t *limits_bytes);
+
+/* Ends the instance if nothing holds it any more; it is freed then. Saves the state. */
+void instance_settle(struct instance *instance);
+
+/* Revokes the instance and ends its processes: SIGTERM now, SIGKILL after grace_ms. Repeatable; a shorter
+ * grace wins. The instance may be gone on return. */
+void instance_stop(struct instance *instance, uint64_t grace_ms);
+
+/* conn is answered when the instance is gone. 0 or -ENOMEM. */
+int instance_add_waiter(struct instance *instance, struct conn *conn);
+
+/* A connection is gone: its leases end, and it waits for nothing any more. */
+void instance_conn_ended(struct daemon *daemon, struct conn *conn);
+
+/* What all instances but `except` (may be NULL) keep from others on a device: their limits, or more where
+ * more is in use. */
+uint64_t instance_reserved_bytes(const struct daemon *daemon, const uint8_t uuid[UUID_BYTES],
+                                 const struct instance *except);
+
+/* Whether an instance holds a part of the device. */
+bool instance_holds(const struct instance *instance, const uint8_t uuid[UUID_BYTES]);
+
+/* The object that answers show for it (docs/control-protocol.md). */
+json_t *instance_json(const struct instance *instance, bool with_clients);
+
+/* Saves all instances to the state file; says so when that fails. */
+void instance_save_all(struct daemon *daemon);
+
+/* Brings back what a former vgpud recorded: instances whose processes still live become orphaned ones. Called
+ * once, at start. */
+void instance_load_all(struct daemon *daemon);
+
+/* Writes the heartbeat of every instance. */
+void instance_beat_all(struct daemon *daemon, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,123 @@
+/* Instances as answers show them (docs/control-protocol.md): one name for a figure everywhere, that of the
+ * ledger. */
+#include <stdlib.h>
+
+#include "daemon/daemon.h"
+#include "daemon/instance.h"
+
+struct totals {
+    uint64_t limit_bytes, used_bytes, peak_bytes, denied_total;
+    bool over_limit;
+};
+
+static json_int_t count(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (json_int_t)value;
+}
+
+/* A figure of the ledger, null where the ledger is lost: an unknown amount is not 0. */
+static json_t *figure(const struct instance *instance, uint64_t value)
+{
+    return instance->orphaned ? json_null() : json_integer(count(value));
+}
+
+static json_t *device_json(const struct instance *instance, unsigned d, struct totals *totals)
+{
+    const struct state_device *device = &instance->facts.devices[d];
+    int number = inventory_find(&instance->daemon->inventory, device->uuid);
+    const struct inventory_device *known =
+        number < 0 ? NULL : inventory_at(&instance->daemon->inventory, (unsigned)number);
+    struct ledger_usage usage = {0};
+    char uuid[UUID_TEXT_BYTES];
+    bool over_limit;
+
+    if (!instance->orphaned)
+        ledger_usage_read(instance->areas.ledger, instance->areas.limits, d, &usage);
+    over_limit = usage.used_bytes > device->memory_limit_bytes;
+    totals->limit_bytes += device->memory_limit_bytes;
+    totals->used_bytes += usage.used_bytes;
+    totals->peak_bytes += usage.peak_bytes;
+    totals->denied_total += usage.refused_total;
+    totals->over_limit |= over_limit;
+    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "uuid", uuid_format(device->uuid, uuid),
+                     "name", known ? json_string(known->name) : json_null(), "kind",
+                     known ? json_string(inventory_kind_name(known->kind)) : json_null(),
+                     "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes, "memory_limit_bytes",
+                     (json_int_t)device->memory_limit_bytes, "memory_used_bytes",
+                     figure(instance, usage.used_bytes), "memory_peak_bytes",
+                     figure(instance, usage.peak_bytes), "denied_total",
+                     figure(instance, usage.refused_total), "over_limit", over_limit);
+}
+
+static const char *state_name(const struct instance *instance, bool over_limit)
+{
+    if (instance->stopping)
+        return "stopping";
+    if (instance->orphaned)
+        return "orphaned";
+    if (over_limit)
+        return "over-limit";
+    return instance->n_clients ? "running" : "ready";
+}
+
+static const char *client_kind_name(uint32_t kind)
+{
+    static const char *const names[] = {"process", "worker", "vm", "remote"};
+
+    return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
+}
+
+static json_t *client_json(const struct instance *instance, const struct client *client,
+                           const struct ledger_slot_usage *rows, size_t n_rows)
+{
+    uint64_t used_bytes = 0;
+
+    for (size_t i = 0; i < n_rows; i++)
+        for (unsigned d = 0; rows[i].slot == client->who.slot && d < instance->facts.n_devices; d++)
+            used_bytes += rows[i].used_bytes[d];
+    return json_pack("{s:i, s:i, s:s, s:s, s:I}", "pid", client->who.process.pid, "slot",
+                     (int)client->who.slot, "kind", client_kind_name(client->who.kind), "command",
+                     client->who.command, "memory_used_bytes", count(used_bytes));
+}
+
+static json_t *clients_json(const struct instance *instance)
+{
+    struct ledger_slot_usage *rows = calloc(LEDGER_SLOTS_MAX, sizeof(*rows));
+    size_t n_rows =
+        rows && !instance->orphaned ? ledger_slots_read(instance->areas.ledger, rows, LEDGER_SLOTS_MAX) : 0;
+    json_t *array = json_array();
+
+    for (const struct client *c = instance->clients; c; c = c->next) {
+        if (c->dead)
+            continue;
+        json_array_append_new(array, instance->orphaned ? json_pack("{s:i, s:n}", "pid", c->who.process.pid,
+                                                                    "memory_used_bytes")
+                                                        : client_json(instance, c, rows, n_rows));
+    }
+    free(rows);
+    return array;
+}
+
+json_t *instance_json(const struct instance *instance, bool with_clients)
+{
+    const struct state_instance *facts = &instance->facts;
+    struct totals totals = {0};
+    json_t *devices = json_array(), *object;
+
+    for (unsigned d = 0; d < facts->n_devices; d++)
+        json_array_append_new(devices, device_json(instance, d, &totals));
+    object =
+        json_pack("{s:s, s:s, s:I, s:s, s:I, s:b, s:b, s:I}", "id", facts->id, "name", facts->name,
+                  "owner_uid", (json_int_t)facts->owner_uid, "state", state_name(instance, totals.over_limit),
+                  "created_ms", (json_int_t)facts->created_ms, "overcommit", facts->overcommit, "leased",
+                  instance->lease != NULL, "client_count", (json_int_t)instance->n_clients);
+    json_object_set_new(object, "memory_limit_bytes", json_integer((json_int_t)totals.limit_bytes));
+    json_object_set_new(object, "memory_used_bytes", figure(instance, totals.used_bytes));
+    json_object_set_new(object, "memory_peak_bytes", figure(instance, totals.peak_bytes));
+    json_object_set_new(object, "denied_total", figure(instance, totals.denied_total));
+    json_object_set_new(object, "over_limit", json_boolean(totals.over_limit));
+    json_object_set_new(object, "devices", devices);
+    if (with_clients)
+        json_object_set_new(object, "clients", clients_json(instance));
+    return object;
+}

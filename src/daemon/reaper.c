@@ -1,0 +1,146 @@
+/* Watching clients by pidfd; see reaper.h. */
+#include "daemon/reaper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/daemon.h"
+#include "daemon/grant.h"
+#include "daemon/say.h"
+
+static void client_closed(uv_handle_t *handle)
+{
+    struct client *client = handle->data;
+
+    close(client->pidfd);
+    free(client);
+}
+
+static void client_unlink(struct client *client)
+{
+    struct client **at = &client->instance->clients;
+
+    while (*at != client)
+        at = &(*at)->next;
+    *at = client->next;
+}
+
+/* Gives back what a dead client held. False when the ledger was kept too busy: the client stays in the list,
+ * to try again. */
+static bool client_reap(struct client *client)
+{
+    struct instance *instance = client->instance;
+
+    if (client->who.slot != REAPER_NO_SLOT && ledger_slot_reap(&instance->areas, client->who.slot, NULL) < 0)
+        return false;
+    client_unlink(client);
+    uv_close((uv_handle_t *)&client->watch, client_closed);
+    return true;
+}
+
+static void client_retire(struct client *client)
+{
+    struct instance *instance = client->instance;
+
+    uv_poll_stop(&client->watch);
+    client->dead = true;
+    instance->n_clients--;
+    if (!client_reap(client))
+        say("instance %s: the ledger was kept busy while process %d was reaped; trying again",
+            instance->facts.id, client->who.process.pid);
+}
+
+static void client_ended(uv_poll_t *watch, int status, int events)
+{
+    struct client *client = watch->data;
+    struct instance *instance = client->instance;
+
+    client_retire(client);
+    instance_save_all(instance->daemon);
+    instance_settle(instance);
+}
+
+int reaper_watch(struct instance *instance, int pidfd, const struct client_identity *who)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    int r = client ? uv_poll_init(&instance->daemon->loop, &client->watch, pidfd) : UV_ENOMEM;
+
+    if (r < 0) {
+        close(pidfd);
+        free(client);
+        return r;
+    }
+    client->instance = instance;
+    client->who = *who;
+    client->pidfd = pidfd;
+    client->watch.data = client;
+    client->next = instance->clients;
+    instance->clients = client;
+    instance->n_clients++;
+    return uv_poll_start(&client->watch, UV_READABLE,
+                         client_ended); /* fails only on a handle that is closing */
+}
+
+void reaper_replace(struct instance *instance, const struct client_identity *who)
+{
+    for (struct client *c = instance->clients, *next; c; c = next) {
+        bool same =
+            c->who.process.pid == who->process.pid && c->who.process.start_ticks == who->process.start_ticks;
+
+        next = c->next;
+        if (!c->dead && who->process.pid && same && c->who.image && who->image && c->who.image != who->image)
+            client_retire(c);
+    }
+}
+
+int reaper_open(struct state_process process)
+{
+    uint64_t start_ticks;
+    int fd;
+
+    if (process.pid <= 0)
+        return -ESRCH;
+    fd = (int)syscall(SYS_pidfd_open, process.pid, 0);
+    if (fd < 0)
+        return -errno;
+    /* The descriptor now pins whichever process has the pid: see that it is the one meant. */
+    if (clock_process_start(process.pid, &start_ticks) < 0 || start_ticks != process.start_ticks ||
+        poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 0) != 0) {
+        close(fd);
+        return -ESRCH;
+    }
+    return fd;
+}
+
+unsigned reaper_signal(const struct instance *instance, int signal_number)
+{
+    unsigned n = 0;
+
+    for (const struct client *c = instance->clients; c; c = c->next)
+        n += !c->dead && syscall(SYS_pidfd_send_signal, c->pidfd, signal_number, NULL, 0) == 0;
+    return n;
+}
+
+void reaper_retry(struct instance *instance)
+{
+    for (struct client *c = instance->clients, *next; c; c = next) {
+        next = c->next;
+        if (c->dead)
+            client_reap(c);
+    }
+}
+
+void reaper_forget_all(struct instance *instance)
+{
+    while (instance->clients) {
+        struct client *client = instance->clients;
+
+        instance->clients = client->next;
+        uv_close((uv_handle_t *)&client->watch, client_closed);
+    }
+    instance->n_clients = 0;
+}
