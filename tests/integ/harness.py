@@ -1,0 +1,141 @@
+"""What the integration tests share: a place of their own, the installed commands, programs driven line by line, TAP.
+
+Environment: VGPU_STAGE (install tree), VGPU_PROGRAMS (build directory of tests/programs), VGPU_KERNELS (of tests/kernels)."""
+import atexit
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+STAGE = pathlib.Path(os.environ["VGPU_STAGE"])
+PROGRAMS = pathlib.Path(os.environ["VGPU_PROGRAMS"])
+KERNELS = pathlib.Path(os.environ["VGPU_KERNELS"])
+VGPU = str(STAGE / "bin/vgpu")
+MIB = 1 << 20
+GIB = 1 << 30
+
+_count = 0
+_failed = 0
+
+
+def ok(condition, what):
+    global _count, _failed
+    _count += 1
+    _failed += not condition
+    print(f"{'' if condition else 'not '}ok {_count} - {what}", flush=True)
+    return condition
+
+
+def equal(got, want, what):
+    return ok(got == want, what) or print(f"# got {got!r}, expected {want!r}", flush=True)
+
+
+def run_tests(*tests):
+    """Runs each function; its name is the promise that is printed when it raises."""
+    for test in tests:
+        try:
+            test()
+        except Exception:  # a broken test is a failed test; the others still run
+            ok(False, f"{test.__name__} ended early")
+            for line in traceback.format_exc().splitlines():
+                print("# " + line)
+    print(f"1..{_count}")
+    sys.exit(1 if _failed or not _count else 0)
+
+
+class Place:
+    """A runtime directory of its own: own daemon, own software device."""
+
+    def __init__(self, devices=None, **env):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="vgpu-test-"))
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("VGPU_") or k in ("VGPU_STAGE",)}
+        self.env["VGPU_RUNTIME_DIR"] = str(self.dir / "run")
+        if devices:
+            self.env["VGPU_SOFTGPU_DEVICES"] = devices
+        self.env.update(env)
+        self.programs = []
+        atexit.register(self.close)
+
+    def close(self):
+        for program in self.programs:
+            program.kill()
+        for pid in self.daemons():
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                pass
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def daemons(self):
+        """Pids of vgpud and softgpud of this place, found by the environment they were started with."""
+        found = []
+        mark = f"VGPU_RUNTIME_DIR={self.dir}/run".encode()
+        for proc in pathlib.Path("/proc").iterdir():
+            if not proc.name.isdigit():
+                continue
+            try:
+                if (proc / "comm").read_text().strip() in ("vgpud", "softgpud") and \
+                        mark in (proc / "environ").read_bytes().split(b"\0"):
+                    found.append(int(proc.name))
+            except OSError:
+                continue
+        return found
+
+    def vgpu(self, *args, check=True, timeout=60):
+        done = subprocess.run([VGPU, *args], env=self.env, capture_output=True, text=True, timeout=timeout)
+        if check and done.returncode:
+            raise RuntimeError(f"vgpu {' '.join(args)}: exit status {done.returncode}: {done.stderr.strip()}")
+        return done
+
+    def json(self, *args):
+        return json.loads(self.vgpu(*args, "--json").stdout)
+
+    def start(self, run, command):
+        """Starts command inside `vgpu run RUN... --`; it answers line by line."""
+        program = Program([VGPU, "run", *run, "--", *command], self.env)
+        self.programs.append(program)
+        return program
+
+    def instance(self, name):
+        return self.json("instance", "show", name)
+
+    def device_used(self, index=0):
+        """What the device itself says is in use."""
+        return self.json("device", "list")["devices"][index]["memory_used_bytes"]
+
+
+class Program:
+    """A program that answers each line on its standard input with one line."""
+
+    def __init__(self, command, env):
+        self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.greeting = self.process.stdout.readline().strip()
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(str(w) for w in words) + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def quit(self):
+        self.process.stdin.close()
+        return self.process.wait(30)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def wait_for(condition, seconds):
+    """Polls until condition() is true; returns the seconds it took, or None when it never was."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        if condition():
+            return time.monotonic() - begin
+        time.sleep(0.005)
+    return None
