@@ -1,6 +1,7 @@
-/* vgpud's side of an instance's account: makes the two sealed areas, publishes limits, hands slots out and takes them back from the
- * dead. Called by the daemon alone, in one thread. It never believes the ledger area: which slots are taken, and their generations, it
- * knows by itself (`own`); what it reads there only decides how many bytes of that same instance come back. */
+/* vgpud's side of an instance's account: makes the two sealed areas, publishes limits, hands slots out and
+ * takes them back from the dead. Called by the daemon alone, in one thread. It never believes the ledger
+ * area: which slots are taken, and their generations, it knows by itself (`own`); what it reads there only
+ * decides how many bytes of that same instance come back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,10 +15,10 @@
 #include "ledger/word.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
-# define F_SEAL_FUTURE_WRITE 0x0010
+#    define F_SEAL_FUTURE_WRITE 0x0010
 #endif
 #ifndef MFD_NOEXEC_SEAL
-# define MFD_NOEXEC_SEAL 0x0008U
+#    define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
 enum { REAP_ATTEMPTS = 1 << 16 };
@@ -27,7 +28,8 @@ struct ledger_slot_own {
 };
 
 /* Makes a memfd of bytes, maps it writable, then seals it. */
-static int area_new(const char *label, size_t bytes, int seals, int *ret_fd, void **ret_map, struct error *err)
+static int area_new(const char *label, size_t bytes, int seals, int *ret_fd, void **ret_map,
+                    struct error *err)
 {
     void *map;
     int r, fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -85,24 +87,27 @@ static void ledger_fill(struct ledger *ledger, const char *instance, unsigned n_
     ledger->magic = LEDGER_MAGIC;
 }
 
-int ledger_areas_new(const char *instance, const char *name, const struct ledger_device_spec *devices, unsigned n_devices,
-                     struct ledger_areas *ret_areas, struct error *err)
+int ledger_areas_new(const char *instance, const char *name, const struct ledger_device_spec *devices,
+                     unsigned n_devices, struct ledger_areas *ret_areas, struct error *err)
 {
     struct ledger_areas areas = {.limits_fd = -1, .ledger_fd = -1};
     void *map;
     int r;
 
     if (!n_devices || n_devices > LEDGER_DEVICES_MAX)
-        return error_fail(err, -EINVAL, "an instance has 1 to %d devices, not %u", LEDGER_DEVICES_MAX, n_devices);
+        return error_fail(err, -EINVAL, "an instance has 1 to %d devices, not %u", LEDGER_DEVICES_MAX,
+                          n_devices);
     areas.own = calloc(LEDGER_SLOTS_MAX, sizeof(*areas.own));
     if (!areas.own)
         return error_fail(err, -ENOMEM, "no memory for the slots of instance %s", instance);
-    r = area_new("vgpu-limits", sizeof(*areas.limits), F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
-                 &areas.limits_fd, &map, err);
+    r = area_new("vgpu-limits", sizeof(*areas.limits),
+                 F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, &areas.limits_fd, &map,
+                 err);
     if (r < 0)
         goto fail;
     areas.limits = map;
-    r = area_new("vgpu-ledger", sizeof(*areas.ledger), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, &areas.ledger_fd, &map, err);
+    r = area_new("vgpu-ledger", sizeof(*areas.ledger), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
+                 &areas.ledger_fd, &map, err);
     if (r < 0)
         goto fail;
     areas.ledger = map;
@@ -133,7 +138,8 @@ void ledger_areas_free(struct ledger_areas *areas)
 
 void ledger_limit_set(struct ledger_areas *areas, unsigned device, uint64_t memory_limit_bytes)
 {
-    __atomic_store_n(&areas->limits->devices[device].memory_limit_bytes, memory_limit_bytes, __ATOMIC_RELEASE);
+    __atomic_store_n(&areas->limits->devices[device].memory_limit_bytes, memory_limit_bytes,
+                     __ATOMIC_RELEASE);
     __atomic_add_fetch(&areas->limits->epoch, 1, __ATOMIC_RELEASE);
 }
 
@@ -160,8 +166,8 @@ static void slot_state_set(struct ledger_areas *areas, uint32_t slot, uint32_t s
     __atomic_store_n(&areas->ledger->slots[slot].state, state, __ATOMIC_RELEASE);
 }
 
-int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks, unsigned kind, const char *command,
-                      uint32_t *ret_slot, uint32_t *ret_generation)
+int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks, unsigned kind,
+                      const char *command, uint32_t *ret_slot, uint32_t *ret_generation)
 {
     struct ledger_slot *slot;
     uint32_t index;
@@ -169,7 +175,8 @@ int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks,
 
     if (r < 0)
         return r;
-    /* The rows' sequences go on where the last holder's ended: a tag must never come back (docs/ledger.md). */
+    /* The rows' sequences go on where the last holder's ended: a tag must never come back (docs/ledger.md).
+     */
     slot = &areas->ledger->slots[index];
     slot->generation = ++areas->own[index].generation;
     slot->pid = pid;
@@ -200,7 +207,8 @@ int ledger_slot_reap(struct ledger_areas *areas, uint32_t slot, uint64_t *ret_by
             continue;
         if (used_bytes > INT64_MAX)
             used_bytes = INT64_MAX;
-        r = operation_apply(areas->ledger, d, slot, -(int64_t)used_bytes, LEDGER_NO_LIMIT, REAP_ATTEMPTS, NULL);
+        r = operation_apply(areas->ledger, d, slot, -(int64_t)used_bytes, LEDGER_NO_LIMIT, REAP_ATTEMPTS,
+                            NULL);
         if (r < 0)
             return r;
         if (ret_bytes)

@@ -1,6 +1,7 @@
-/* A tenant process's hold on the account: maps the areas, checks what they are, and takes and gives bytes in the name of its slot.
- * Called by the hooks of the shim and by workers. Never allocates, blocks or makes a system call but in new and free; the lock a
- * device has here keeps this process's threads apart for the few instructions of one operation, no driver call among them. */
+/* A tenant process's hold on the account: maps the areas, checks what they are, and takes and gives bytes in
+ * the name of its slot. Called by the hooks of the shim and by workers. Never allocates, blocks or makes a
+ * system call but in new and free; the lock a device has here keeps this process's threads apart for the few
+ * instructions of one operation, no driver call among them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,10 +27,12 @@ struct ledger_client {
     struct device_lock locks[LEDGER_DEVICES_MAX];
 };
 
-/* Maps bytes of fd; refuses a file that is shorter or that could become shorter (a later SIGBUS in somebody else's program). */
+/* Maps bytes of fd; refuses a file that is shorter or that could become shorter (a later SIGBUS in somebody
+ * else's program). */
 static int area_map(int fd, uint64_t bytes, size_t least_bytes, int prot, void **ret_map)
 {
-    off_t end = lseek(fd, 0, SEEK_END); /* not fstat, whose symbol is younger than the glibc that tenants may have */
+    off_t end =
+        lseek(fd, 0, SEEK_END); /* not fstat, whose symbol is younger than the glibc that tenants may have */
     int seals;
     void *map;
 
@@ -56,13 +59,14 @@ static int client_check(const struct ledger_client *client)
         return -EPROTO;
     if (limits->area_bytes != client->limits_bytes || ledger->area_bytes != client->ledger_bytes ||
         ledger->n_slots != LEDGER_SLOTS_MAX || !limits->n_devices || limits->n_devices > LEDGER_DEVICES_MAX ||
-        (client->slot >= LEDGER_SLOTS_MAX && client->slot != LEDGER_OBSERVER) || memcmp(limits->instance, ledger->instance, sizeof(limits->instance)) != 0)
+        (client->slot >= LEDGER_SLOTS_MAX && client->slot != LEDGER_OBSERVER) ||
+        memcmp(limits->instance, ledger->instance, sizeof(limits->instance)) != 0)
         return -EBADMSG;
     return 0;
 }
 
-int ledger_client_new(int limits_fd, int ledger_fd, uint64_t limits_bytes, uint64_t ledger_bytes, uint32_t slot,
-                      struct ledger_client **ret_client)
+int ledger_client_new(int limits_fd, int ledger_fd, uint64_t limits_bytes, uint64_t ledger_bytes,
+                      uint32_t slot, struct ledger_client **ret_client)
 {
     struct ledger_client *client = aligned_alloc(LEDGER_LINE_BYTES, sizeof(*client));
     void *map;
@@ -119,8 +123,8 @@ int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[1
     return -ENODEV;
 }
 
-static int client_apply(struct ledger_client *client, unsigned device, int64_t delta_bytes, uint64_t limit_bytes,
-                        uint64_t *ret_total_bytes)
+static int client_apply(struct ledger_client *client, unsigned device, int64_t delta_bytes,
+                        uint64_t limit_bytes, uint64_t *ret_total_bytes)
 {
     pthread_mutex_t *mutex = &client->locks[device].mutex;
     int r;
@@ -147,7 +151,7 @@ int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes
     if (bytes <= limit_bytes && client_apply(client, device, (int64_t)bytes, limit_bytes, NULL) == 0)
         return 0;
     LEDGER_STEP("refused");
-    __atomic_add_fetch(&client->ledger->accounts[device].refused_total, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&client->ledger->accounts[device].denied_total, 1, __ATOMIC_RELAXED);
     return -ENOMEM;
 }
 
@@ -166,7 +170,8 @@ bool ledger_charge(struct ledger_client *client, unsigned device, uint64_t bytes
         return false;
     if (!bytes)
         return ledger_used_bytes(client, device) <= ledger_limit_bytes(client, device);
-    client_apply(client, device, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, LEDGER_NO_LIMIT, &total_bytes);
+    client_apply(client, device, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, LEDGER_NO_LIMIT,
+                 &total_bytes);
     return total_bytes <= ledger_limit_bytes(client, device);
 }
 
@@ -187,12 +192,16 @@ uint64_t ledger_used_bytes(const struct ledger_client *client, unsigned device)
 
 uint64_t ledger_own_bytes(const struct ledger_client *client, unsigned device)
 {
-    return can_take(client, device) ? ledger_load(&client->ledger->slots[client->slot].devices[device].applied.value) : 0;
+    return can_take(client, device)
+               ? ledger_load(&client->ledger->slots[client->slot].devices[device].applied.value)
+               : 0;
 }
 
 int ledger_own_pid(const struct ledger_client *client)
 {
-    return client->slot == LEDGER_OBSERVER ? 0 : __atomic_load_n(&client->ledger->slots[client->slot].pid, __ATOMIC_RELAXED);
+    return client->slot == LEDGER_OBSERVER
+               ? 0
+               : __atomic_load_n(&client->ledger->slots[client->slot].pid, __ATOMIC_RELAXED);
 }
 
 bool ledger_has_pid(const struct ledger_client *client, int pid)
@@ -200,7 +209,8 @@ bool ledger_has_pid(const struct ledger_client *client, int pid)
     for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
         const struct ledger_slot *slot = &client->ledger->slots[i];
 
-        if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == LEDGER_SLOT_LIVE && __atomic_load_n(&slot->pid, __ATOMIC_RELAXED) == pid)
+        if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == LEDGER_SLOT_LIVE &&
+            __atomic_load_n(&slot->pid, __ATOMIC_RELAXED) == pid)
             return true;
     }
     return false;

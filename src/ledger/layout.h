@@ -74,7 +74,7 @@ struct ledger_word {
 struct ledger_account {
     struct ledger_word used;       /* total over the instance, 16-byte CAS */
     uint64_t peak_bytes;           /* highest total seen; monotonic CAS, advisory */
-    uint64_t refused_total;        /* allocations refused; advisory */
+    uint64_t denied_total;        /* allocations refused; advisory */
     uint64_t throttled_ns_total, billed_ns_total; /* for the meter */
     uint8_t pad[16];
 };

@@ -78,7 +78,7 @@ bool ledger_has_pid(const struct ledger_client *client, int pid);               
 /* ---- readers (vgpud, command line): figures from a hostile area, each clamped to what is possible ---- */
 
 struct ledger_usage {
-    uint64_t used_bytes, peak_bytes, refused_total;
+    uint64_t used_bytes, peak_bytes, denied_total;
 };
 void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *limits, unsigned device, struct ledger_usage *ret_usage);
 

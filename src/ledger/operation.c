@@ -1,12 +1,14 @@
-/* The account protocol: intent, one compare-and-swap of the account, one of the row. docs/ledger.md proves it; the short form:
+/* The account protocol: intent, one compare-and-swap of the account, one of the row. docs/ledger.md proves
+ * it; the short form:
  *
  *   1 the owner writes its intent {delta, sequence} into its row, which nobody reads before step 2;
- *   2 a compare-and-swap puts {total + delta, (slot, sequence)} into the account. Here the operation takes effect;
- *   3 a compare-and-swap moves the row from {used, sequence - 1} to {used + delta, sequence}. The owner does it, or whoever
- *     wants to change the account next: nobody replaces a tag whose operation is not in its row.
+ *   2 a compare-and-swap puts {total + delta, (slot, sequence)} into the account. Here the operation takes
+ * effect; 3 a compare-and-swap moves the row from {used, sequence - 1} to {used + delta, sequence}. The owner
+ * does it, or whoever wants to change the account next: nobody replaces a tag whose operation is not in its
+ * row.
  *
- * Everything read here may have been written by a hostile tenant when vgpud runs it, so sums saturate, slots are range-checked and
- * no loop depends on what is in the memory, only on its being changed meanwhile. */
+ * Everything read here may have been written by a hostile tenant when vgpud runs it, so sums saturate, slots
+ * are range-checked and no loop depends on what is in the memory, only on its being changed meanwhile. */
 #include "ledger/operation.h"
 
 #include <errno.h>
@@ -15,7 +17,7 @@
 #include "ledger/word.h"
 
 /* Amounts stay below this, so that sums of two cannot wrap. */
-#define BYTES_MAX ((uint64_t)INT64_MAX)
+#define BYTES_MAX     ((uint64_t)INT64_MAX)
 #define SEQUENCE_MASK ((UINT64_C(1) << 48) - 1)
 
 static uint64_t tag_make(uint32_t slot, uint64_t sequence)
@@ -32,8 +34,9 @@ static uint64_t bytes_add(uint64_t bytes, int64_t delta_bytes)
     return bytes < BYTES_MAX && amount <= BYTES_MAX - bytes ? bytes + amount : BYTES_MAX;
 }
 
-/* Step 3 for the operation that tag names. The row must be read before the intent: when the swap finds the row as it was
- * read, the owner cannot have begun another operation in between, so the intent read is the one the tag means. */
+/* Step 3 for the operation that tag names. The row must be read before the intent: when the swap finds the
+ * row as it was read, the owner cannot have begun another operation in between, so the intent read is the one
+ * the tag means. */
 static void operation_finish(struct ledger *ledger, unsigned device, uint64_t tag)
 {
     uint32_t slot = (uint32_t)(tag & 0xffff);
@@ -75,13 +78,14 @@ static void peak_raise(struct ledger_account *account, uint64_t total_bytes)
 
     while (peak < total_bytes) {
         LEDGER_STEP("peak");
-        if (__atomic_compare_exchange_n(&account->peak_bytes, &peak, total_bytes, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&account->peak_bytes, &peak, total_bytes, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
             return;
     }
 }
 
-int operation_apply(struct ledger *ledger, unsigned device, uint32_t slot, int64_t delta_bytes, uint64_t limit_bytes, unsigned attempts,
-                    uint64_t *ret_total_bytes)
+int operation_apply(struct ledger *ledger, unsigned device, uint32_t slot, int64_t delta_bytes,
+                    uint64_t limit_bytes, unsigned attempts, uint64_t *ret_total_bytes)
 {
     struct ledger_account *account = &ledger->accounts[device];
     struct ledger_slot_device *row = &ledger->slots[slot].devices[device];
@@ -101,7 +105,8 @@ int operation_apply(struct ledger *ledger, unsigned device, uint32_t slot, int64
             (seen.value > limit_bytes || (uint64_t)delta_bytes > limit_bytes - seen.value))
             return -ENOMEM;
         operation_finish(ledger, device, seen.tag);
-        wanted = (struct ledger_word){.value = bytes_add(seen.value, delta_bytes), .tag = tag_make(slot, sequence)};
+        wanted = (struct ledger_word){.value = bytes_add(seen.value, delta_bytes),
+                                      .tag = tag_make(slot, sequence)};
         if (ledger_word_cas(&account->used, &seen, wanted, "account"))
             break;
     }

@@ -1,5 +1,6 @@
-/* Figures for people from an area that tenants can write: vgpud's answers and the command line. Everything is read once, clamped to
- * what is possible, and made fit to print; nothing read here steers a loop. Read-only mappings suffice. */
+/* Figures for people from an area that tenants can write: vgpud's answers and the command line. Everything is
+ * read once, clamped to what is possible, and made fit to print; nothing read here steers a loop. Read-only
+ * mappings suffice. */
 #include <string.h>
 
 #include "ledger/ledger.h"
@@ -10,7 +11,8 @@ static uint64_t clamp_bytes(uint64_t bytes, uint64_t most_bytes)
     return bytes < most_bytes ? bytes : most_bytes;
 }
 
-void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *limits, unsigned device, struct ledger_usage *ret_usage)
+void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *limits, unsigned device,
+                       struct ledger_usage *ret_usage)
 {
     const struct ledger_account *account = &ledger->accounts[device];
     uint64_t limit = ledger_load(&limits->devices[device].memory_limit_bytes);
@@ -22,7 +24,7 @@ void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *
     ret_usage->peak_bytes = clamp_bytes(ledger_load(&account->peak_bytes), most);
     if (ret_usage->peak_bytes < ret_usage->used_bytes)
         ret_usage->peak_bytes = ret_usage->used_bytes;
-    ret_usage->refused_total = ledger_load(&account->refused_total);
+    ret_usage->denied_total = ledger_load(&account->denied_total);
 }
 
 /* A tenant chose these bytes: no control characters into somebody's terminal. */
@@ -46,7 +48,8 @@ static void slot_read(const struct ledger *ledger, uint32_t index, struct ledger
     ret_row->pid = pid > 0 ? pid : 0;
     command_copy(slot->command, ret_row->command, sizeof(ret_row->command));
     for (unsigned d = 0; d < LEDGER_DEVICES_MAX; d++) {
-        /* A row follows its account by one operation, so it may be ahead for a moment; nobody holds more than all do. */
+        /* A row follows its account by one operation, so it may be ahead for a moment; nobody holds more than
+         * all do. */
         uint64_t total = clamp_bytes(ledger_load(&ledger->accounts[d].used.value), INT64_MAX);
 
         ret_row->used_bytes[d] = clamp_bytes(ledger_load(&slot->devices[d].applied.value), total);

@@ -1,6 +1,6 @@
-/* Shared words of the ledger: every load and every store of the protocol goes through this file. The stores and
- * compare-and-swaps announce themselves through LEDGER_STEP, which is nothing in the product; the build that the kill test
- * uses defines LEDGER_STEP_HOOK and dies there. Private to src/ledger. */
+/* Shared words of the ledger: every load and every store of the protocol goes through this file. The stores
+ * and compare-and-swaps announce themselves through LEDGER_STEP, which is nothing in the product; the build
+ * that the kill test uses defines LEDGER_STEP_HOOK and dies there. Private to src/ledger. */
 #ifndef VGPU_LEDGER_WORD_H
 #define VGPU_LEDGER_WORD_H
 
@@ -11,9 +11,9 @@
 
 #ifdef LEDGER_STEP_HOOK
 void ledger_step_hook(const char *what);
-# define LEDGER_STEP(what) ledger_step_hook(what)
+#    define LEDGER_STEP(what) ledger_step_hook(what)
 #else
-# define LEDGER_STEP(what) ((void)0)
+#    define LEDGER_STEP(what) ((void)0)
 #endif
 
 typedef unsigned __int128 ledger_u128;
@@ -36,8 +36,9 @@ static inline void ledger_store(uint64_t *shared, uint64_t value, const char *wh
     __atomic_store_n(shared, value, __ATOMIC_RELEASE);
 }
 
-/* Reads both halves without writing. Each change of a word changes its tag and no tag comes back, so the same tag
- * before and after means that the value between belongs to it. False when the word kept changing under the reader. */
+/* Reads both halves without writing. Each change of a word changes its tag and no tag comes back, so the same
+ * tag before and after means that the value between belongs to it. False when the word kept changing under
+ * the reader. */
 static inline bool ledger_word_try_load(const struct ledger_word *shared, struct ledger_word *ret_word)
 {
     for (int attempt = 0; attempt < 64; attempt++) {
@@ -52,10 +53,11 @@ static inline bool ledger_word_try_load(const struct ledger_word *shared, struct
     return false;
 }
 
-/* One 16-byte compare-and-swap; on failure *expected becomes what is there. A full barrier either way. The __sync builtin,
- * because gcc sends the 16-byte __atomic ones to libatomic, which must not be pulled into tenants' processes. */
-static inline bool ledger_word_cas(struct ledger_word *shared, struct ledger_word *expected, struct ledger_word wanted,
-                                   const char *what)
+/* One 16-byte compare-and-swap; on failure *expected becomes what is there. A full barrier either way. The
+ * __sync builtin, because gcc sends the 16-byte __atomic ones to libatomic, which must not be pulled into
+ * tenants' processes. */
+static inline bool ledger_word_cas(struct ledger_word *shared, struct ledger_word *expected,
+                                   struct ledger_word wanted, const char *what)
 {
     union ledger_pair old = {.word = *expected}, new = {.word = wanted}, seen;
 
@@ -66,7 +68,8 @@ static inline bool ledger_word_cas(struct ledger_word *shared, struct ledger_wor
     return seen.both == old.both;
 }
 
-/* As ledger_word_try_load, but certain: under contention it asks by a compare-and-swap that changes nothing. */
+/* As ledger_word_try_load, but certain: under contention it asks by a compare-and-swap that changes nothing.
+ */
 static inline struct ledger_word ledger_word_load(struct ledger_word *shared)
 {
     struct ledger_word word;

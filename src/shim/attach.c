@@ -1,6 +1,7 @@
-/* The exchange with vgpud by which a process gets its slot; see attach.h. The answer is checked like any message from outside, the two
- * descriptors are mapped and closed before this returns, and so is the socket: an application that closes or counts its
- * descriptors must not meet ours. vgpud watches the process by a pidfd of its own. */
+/* The exchange with vgpud by which a process gets its slot; see attach.h. The answer is checked like any
+ * message from outside, the two descriptors are mapped and closed before this returns, and so is the socket:
+ * an application that closes or counts its descriptors must not meet ours. vgpud watches the process by a
+ * pidfd of its own. */
 #include "shim/attach.h"
 
 #include <errno.h>
@@ -47,7 +48,8 @@ static int socket_path(char *buf, size_t buf_bytes)
     return n < 0 || (size_t)n >= buf_bytes ? -ENAMETOOLONG : 0;
 }
 
-/* The kernel gives each program that is started 16 random bytes; threads and forks share them, the next execve gets others. */
+/* The kernel gives each program that is started 16 random bytes; threads and forks share them, the next
+ * execve gets others. */
 static uint32_t image_id(void)
 {
     const void *random = (const void *)getauxval(AT_RANDOM);
@@ -73,14 +75,16 @@ static int request_send(int sock, const char *instance, enum control_client_kind
 }
 
 /* Turns the answer into a client. The descriptors stay the caller's. */
-static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int n_fds, struct ledger_client **ret_client, char *text,
-                       size_t text_bytes)
+static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int n_fds,
+                       struct ledger_client **ret_client, char *text, size_t text_bytes)
 {
     struct control_header header;
     int r = control_check(answer, (size_t)bytes, &header);
 
     if (r < 0) {
-        snprintf(text, text_bytes, r == -EPROTO ? "vgpud speaks another version of the protocol: restart it" : "vgpud's answer is garbled");
+        snprintf(text, text_bytes,
+                 r == -EPROTO ? "vgpud speaks another version of the protocol: restart it"
+                              : "vgpud's answer is garbled");
         return r;
     }
     if (header.type == CONTROL_ERROR && header.bytes >= sizeof(answer->error.body)) {
@@ -91,15 +95,15 @@ static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int 
         snprintf(text, text_bytes, "vgpud's answer is not one to an attach");
         return -EBADMSG;
     }
-    r = ledger_client_new(fds[0], fds[1], answer->attached.body.limits_bytes, answer->attached.body.ledger_bytes,
-                          answer->attached.body.slot, ret_client);
+    r = ledger_client_new(fds[0], fds[1], answer->attached.body.limits_bytes,
+                          answer->attached.body.ledger_bytes, answer->attached.body.slot, ret_client);
     if (r < 0)
         snprintf(text, text_bytes, "the account that vgpud sent cannot be used: %s", strerror(-r));
     return r;
 }
 
-static int exchange(int sock, const char *instance, enum control_client_kind kind, struct ledger_client **ret_client, char *text,
-                    size_t text_bytes)
+static int exchange(int sock, const char *instance, enum control_client_kind kind,
+                    struct ledger_client **ret_client, char *text, size_t text_bytes)
 {
     union answer answer;
     int fds[FDPASS_MAX], n_fds = FDPASS_MAX, r = request_send(sock, instance, kind);
@@ -121,7 +125,8 @@ static int exchange(int sock, const char *instance, enum control_client_kind kin
     return r;
 }
 
-int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client, char *text, size_t text_bytes)
+int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client,
+                char *text, size_t text_bytes)
 {
     char path[PATH_MAX];
     int sock, r = socket_path(path, sizeof(path));

@@ -10,8 +10,10 @@
 /* Id or name of the instance this process belongs to (VGPU_INSTANCE), or NULL: no limit is set. */
 const char *attach_instance(void);
 
-/* Asks the vgpud at VGPU_SOCKET (or at its usual place) for a slot in instance, maps what it sends, and closes every descriptor again.
- * Waits at most 10 s for each answer. 0 or negative errno; then text says why, for a person. */
-int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client, char *text, size_t text_bytes);
+/* Asks the vgpud at VGPU_SOCKET (or at its usual place) for a slot in instance, maps what it sends, and
+ * closes every descriptor again. Waits at most 10 s for each answer. 0 or negative errno; then text says why,
+ * for a person. */
+int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client,
+                char *text, size_t text_bytes);
 
 #endif

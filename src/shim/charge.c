@@ -1,5 +1,5 @@
-/* The frame of allocation: see charge.h. Between charge_begin and charge_end the bytes are reserved and the driver decides; whoever dies
- * there has a slot that holds them, and the reaper gives them back. */
+/* The frame of allocation: see charge.h. Between charge_begin and charge_end the bytes are reserved and the
+ * driver decides; whoever dies there has a slot that holds them, and the reaper gives them back. */
 #include "shim/charge.h"
 
 #include <errno.h>
@@ -7,10 +7,11 @@
 #include "shim/overhead.h"
 #include "shim/pool.h"
 
-/* As NVIDIA's driver takes device memory: in granules, of which small requests share some, in blocks. */
-#define GRANULE_BYTES (UINT64_C(2) << 20)
+/* How a device takes memory: in granules, of which small requests share some, in blocks. So does the software
+ * GPU; of NVIDIA's driver it is assumed. */
+#define GRANULE_BYTES   (UINT64_C(2) << 20)
 #define SMALL_MAX_BYTES (UINT64_C(1) << 20)
-#define BLOCK_BYTES UINT64_C(512)
+#define BLOCK_BYTES     UINT64_C(512)
 
 static uint64_t round_up(uint64_t bytes, uint64_t unit)
 {
@@ -19,7 +20,8 @@ static uint64_t round_up(uint64_t bytes, uint64_t unit)
 
 bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes)
 {
-    uint64_t limit = ledger_limit_bytes(client, (unsigned)device), used = ledger_used_bytes(client, (unsigned)device);
+    uint64_t limit = ledger_limit_bytes(client, (unsigned)device),
+             used = ledger_used_bytes(client, (unsigned)device);
 
     return used <= limit && bytes <= limit - used;
 }
@@ -30,7 +32,8 @@ int charge_reserve(struct ledger_client *client, int device, uint64_t bytes)
 
     if (device < 0) {
         if (!__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED))
-            shim_say("this instance has no part of a device that the program allocates on: its limit there is 0 bytes");
+            shim_say("this instance has no part of a device that the program allocates on: its limit there "
+                     "is 0 bytes");
         return -ENOMEM;
     }
     if (!charge_fits(client, device, bytes))
@@ -59,7 +62,8 @@ CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door doo
         return result;
     charge->door = door;
     charge->reserved_bytes = round_up(bytes, GRANULE_BYTES);
-    if (charge->device >= 0 && !charge_fits(charge->client, charge->device, charge->reserved_bytes) && fits_into_granule(charge, bytes))
+    if (charge->device >= 0 && !charge_fits(charge->client, charge->device, charge->reserved_bytes) &&
+        fits_into_granule(charge, bytes))
         charge->reserved_bytes = 0;
     overhead_uncertain_add(charge->device, charge->reserved_bytes);
     r = charge_reserve(charge->client, charge->device, charge->reserved_bytes);
@@ -70,21 +74,34 @@ CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door doo
 
 /* ---- small allocations: which granules they lie in ---- */
 
-/* Adds delta_bytes to each granule that the block touches. Returns how many granules came (or went), or -ENOMEM, then nothing changed. */
+/* Names a granule in the table: by where it is, and by whom it serves in which way, because the driver may
+ * give an address out for another purpose before we have written down that it took it back. Odd, so that it
+ * is no address of an allocation. */
+static uint64_t granule_key(uint64_t index, const struct table_entry *block)
+{
+    uint64_t owner = (uint64_t)(uintptr_t)block->owner * UINT64_C(0x9e3779b97f4a7c15) >> 45;
+
+    return index * GRANULE_BYTES | owner << 2 | (block->door == TABLE_MANAGED ? 2 : 0) | 1;
+}
+
+/* Adds delta_bytes to each granule that the block touches. Returns how many granules came (or went), or
+ * -ENOMEM, then nothing changed. */
 static int granules_adjust(const struct table_entry *block, int64_t delta_bytes)
 {
-    uint64_t first = block->address / GRANULE_BYTES, last = (block->address + block->bytes - 1) / GRANULE_BYTES;
-    struct table_entry granule = {.owner = block->owner, .device = block->device, .door = block->door, .is_granule = true};
+    uint64_t first = block->address / GRANULE_BYTES,
+             last = (block->address + block->bytes - 1) / GRANULE_BYTES;
+    struct table_entry granule = {
+        .owner = block->owner, .device = block->device, .door = block->door, .is_granule = true};
     int changed = 0;
 
     for (uint64_t i = first; i <= last; i++) {
         int r;
 
-        granule.address = i * GRANULE_BYTES | 1;
+        granule.address = granule_key(i, block);
         r = table_granule_adjust(&granule, delta_bytes);
         if (r < 0) {
             for (; i > first; i--) {
-                granule.address = (i - 1) * GRANULE_BYTES | 1;
+                granule.address = granule_key(i - 1, block);
                 table_granule_adjust(&granule, -delta_bytes);
             }
             return r;
@@ -133,7 +150,8 @@ static void reservation_cancel(struct charge *charge)
     overhead_uncertain_sub(charge->device, charge->reserved_bytes);
 }
 
-/* Takes the block back out of its granules, which were to be paid with brought_bytes. One that another thread uses by now stays and is paid. */
+/* Takes the block back out of its granules, which were to be paid with brought_bytes. One that another thread
+ * uses by now stays and is paid. */
 static void granules_keep(struct charge *charge, const struct table_entry *block, uint64_t brought_bytes)
 {
     uint64_t gone_bytes = (uint64_t)granules_adjust(block, -(int64_t)block->bytes) * GRANULE_BYTES;
@@ -147,7 +165,10 @@ static void granules_keep(struct charge *charge, const struct table_entry *block
 
 CUresult charge_end(struct charge *charge, CUresult result, uint64_t address, uint64_t bytes)
 {
-    struct table_entry entry = {.address = address, .owner = charge->context, .device = (uint16_t)charge->device, .door = charge->door};
+    struct table_entry entry = {.address = address,
+                                .owner = charge->context,
+                                .device = (uint16_t)charge->device,
+                                .door = charge->door};
     uint64_t brought_bytes;
 
     if (!charge->client)

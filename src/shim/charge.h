@@ -6,8 +6,9 @@
  *     r = real(...)(&address, ...);
  *     return charge_end(&charge, r, address, bytes);
  *
- * What is charged is what the device takes, in granules of 2 MiB: a request of more than 1 MiB has granules of its own; smaller ones lie
- * together in granules, which are known by their addresses: the first block in one brings it, the last one takes it away. */
+ * What is charged is what the device takes, in granules of 2 MiB: a request of more than 1 MiB has granules
+ * of its own; smaller ones lie together in granules, which are known by their addresses: the first block in
+ * one brings it, the last one takes it away. */
 #ifndef VGPU_SHIM_CHARGE_H
 #define VGPU_SHIM_CHARGE_H
 
@@ -17,25 +18,28 @@
 struct charge {
     struct ledger_client *client; /* NULL: no limit, nothing to do */
     CUcontext context;
-    int device;                   /* index in the instance */
-    enum table_door door;         /* TABLE_DIRECT or TABLE_MANAGED */
+    int device;           /* index in the instance */
+    enum table_door door; /* TABLE_DIRECT or TABLE_MANAGED */
     uint64_t reserved_bytes;
 };
 
-/* Reserves the most that a request of bytes takes on the current context's device. Before it refuses, it takes back what pools have let go
- * of, and lets a small request through that fits into a granule which is there. */
+/* Reserves the most that a request of bytes takes on the current context's device. Before it refuses, it
+ * takes back what pools have let go of, and lets a small request through that fits into a granule which is
+ * there. */
 CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door door);
 
-/* After the driver: when result is CUDA_SUCCESS, keeps what `bytes` at address took (which may be more than was asked for: a pitch) and
- * gives the rest back; else gives all back. Returns result, or CUDA_ERROR_OUT_OF_MEMORY when it took more than the limit allows or could not be
- * written down; the allocation is freed again then. */
+/* After the driver: when result is CUDA_SUCCESS, keeps what `bytes` at address took (which may be more than
+ * was asked for: a pitch) and gives the rest back; else gives all back. Returns result, or
+ * CUDA_ERROR_OUT_OF_MEMORY when it took more than the limit allows or could not be written down; the
+ * allocation is freed again then. */
 CUresult charge_end(struct charge *charge, CUresult result, uint64_t address, uint64_t bytes);
 
-/* Would bytes fit at this moment? device: an index in the instance. For choosing a way only: charge_reserve decides. */
+/* Would bytes fit at this moment? device: an index in the instance. For choosing a way only: charge_reserve
+ * decides. */
 bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes);
 
-/* Takes bytes on a device of the instance (an index, or -1: not in it); the last resort before a refusal is to settle pools.
- * 0 or negative errno. */
+/* Takes bytes on a device of the instance (an index, or -1: not in it); the last resort before a refusal is
+ * to settle pools. 0 or negative errno. */
 int charge_reserve(struct ledger_client *client, int device, uint64_t bytes);
 
 /* Gives back what entry, taken out of the table, holds: after the driver freed it. */

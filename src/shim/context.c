@@ -1,5 +1,6 @@
-/* Contexts: what one costs is known only when it is there. So the driver makes it, its NVML says what the process holds now, that is
- * charged, and if the instance is over its limit then the context is destroyed again. Destroying one gives back what the program left in it. */
+/* Contexts: what one costs is known only when it is there. So the driver makes it, its NVML says what the
+ * process holds now, that is charged, and if the instance is over its limit then the context is destroyed
+ * again. Destroying one gives back what the program left in it. */
 #include <stddef.h>
 
 #include "shim/charge.h"
@@ -44,7 +45,8 @@ CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice device)
     CREATE(device, context, real(cuCtxCreate_v2)(context, flags, device));
 }
 
-CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *params, int params_count, unsigned int flags, CUdevice device)
+CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *params, int params_count, unsigned int flags,
+                        CUdevice device)
 {
     CREATE(device, context, real(cuCtxCreate_v3)(context, params, params_count, flags, device));
 }
@@ -74,7 +76,8 @@ static bool context_lives(CUcontext context)
     return real(cuCtxGetApiVersion)(context, &version) == CUDA_SUCCESS;
 }
 
-static CUresult context_destroy(CUcontext context, CUresult (*driver_destroy)(CUcontext context), bool may_live_on)
+static CUresult context_destroy(CUcontext context, CUresult (*driver_destroy)(CUcontext context),
+                                bool may_live_on)
 {
     struct ledger_client *client;
     struct measure measure;
@@ -188,7 +191,8 @@ static CUresult undo_green(void *context)
     return real(cuGreenCtxDestroy)(context);
 }
 
-CUresult cuGreenCtxCreate(CUgreenCtx *context, CUdevResourceDesc description, CUdevice device, unsigned int flags)
+CUresult cuGreenCtxCreate(CUgreenCtx *context, CUdevResourceDesc description, CUdevice device,
+                          unsigned int flags)
 {
     struct measure measure;
     CUresult result = measure_begin(&measure, device);
@@ -209,7 +213,8 @@ CUresult cuGreenCtxDestroy(CUgreenCtx context)
 
     if (result)
         return result;
-    if (!client || real(cuCtxFromGreenCtx)(&as_context, context) != CUDA_SUCCESS || !context_device(as_context, &device))
+    if (!client || real(cuCtxFromGreenCtx)(&as_context, context) != CUDA_SUCCESS ||
+        !context_device(as_context, &device))
         return real(cuGreenCtxDestroy)(context);
     measure_begin_destruction(&measure, client, device);
     result = real(cuGreenCtxDestroy)(context);

@@ -1,5 +1,5 @@
-/* The state of this process: which mode it is in, how it gets there, what a fork does to it. See shim.h. Everything here runs once, or
- * once per forked child; hooks come here only by shim_limit_slow. */
+/* The state of this process: which mode it is in, how it gets there, what a fork does to it. See shim.h.
+ * Everything here runs once, or once per forked child; hooks come here only by shim_limit_slow. */
 #include <dlfcn.h>
 
 #include "driver/glibc_floor.h"
@@ -55,7 +55,9 @@ static CUresult open_locked(void)
     r = driver_open(dir, &shim_driver);
     if (r < 0) {
         shim_say("cannot open the driver's libcuda.so.1%s%s: %s", dir ? " in " : "", dir ? dir : "",
-                 r == -ELOOP ? "what is there is vgpu's own library" : r == -ENOEXEC ? "it does not load" : strerror(-r));
+                 r == -ELOOP     ? "what is there is vgpu's own library"
+                 : r == -ENOEXEC ? "it does not load"
+                                 : strerror(-r));
         return r == -ENOENT && !dir ? CUDA_ERROR_NO_DEVICE : CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
     }
     __atomic_store_n(&driver_is_open, true, __ATOMIC_RELEASE);
@@ -141,7 +143,8 @@ int shim_device_index(CUdevice device)
     known = __atomic_load_n(&shim.device_index[device], __ATOMIC_RELAXED);
     if (known)
         return known > 0 ? known - 1 : -1;
-    result = real(cuDeviceGetUuid_v2) ? real(cuDeviceGetUuid_v2)(&uuid, device) : real(cuDeviceGetUuid)(&uuid, device);
+    result = real(cuDeviceGetUuid_v2) ? real(cuDeviceGetUuid_v2)(&uuid, device)
+                                      : real(cuDeviceGetUuid)(&uuid, device);
     if (result != CUDA_SUCCESS)
         return -1;
     index = ledger_device_index(shim.client, (const uint8_t *)uuid.bytes);

@@ -1,5 +1,5 @@
-/* A list of frees under way, each marked by an event of ours in its stream; see deferred.h. The list is emptied into the caller's hands
- * while events are asked, so no lock is held over the driver. */
+/* A list of frees under way, each marked by an event of ours in its stream; see deferred.h. The list is
+ * emptied into the caller's hands while events are asked, so no lock is held over the driver. */
 #include "shim/deferred.h"
 
 #include <pthread.h>
@@ -77,7 +77,8 @@ static bool item_is_over(const struct deferred *item, CUcontext waited)
 
 void deferred_settle(struct ledger_client *client, bool context_waited)
 {
-    /* Asking an event is not allowed to a thread that captures in the strict modes, unless it says that it knows. */
+    /* Asking an event is not allowed to a thread that captures in the strict modes, unless it says that it
+     * knows. */
     CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
     CUcontext waited = NULL;
     struct deferred *item, *next;
@@ -87,7 +88,8 @@ void deferred_settle(struct ledger_client *client, bool context_waited)
         return;
     if (context_waited && real(cuCtxGetCurrent)(&waited) != CUDA_SUCCESS)
         waited = NULL;
-    relaxed = real(cuThreadExchangeStreamCaptureMode) && real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
+    relaxed = real(cuThreadExchangeStreamCaptureMode) &&
+              real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
     for (item = list_take(); item; item = next) {
         next = item->next;
         if (!item_is_over(item, waited)) {

@@ -1,4 +1,5 @@
-/* The ways in: cuInit, and cuGetProcAddress, through which the runtime library and most programs get every function. */
+/* The ways in: cuInit, and cuGetProcAddress, through which the runtime library and most programs get every
+ * function. */
 #include <errno.h>
 #include <string.h>
 
@@ -17,14 +18,17 @@ CUresult cuInit(unsigned int flags)
     result = real(cuInit)(flags);
     if (result || !client || overhead_init() == 0)
         return result;
-    shim_say("the driver's libnvidia-ml.so.1 cannot be used, so the memory of contexts cannot be counted; nothing runs without its limit");
+    shim_say("the driver's libnvidia-ml.so.1 cannot be used, so the memory of contexts cannot be counted; "
+             "nothing runs without its limit");
     return CUDA_ERROR_SYSTEM_NOT_READY;
 }
 
-/* Is a name that the description does not have (a driver newer than it) something that takes memory or launches work? */
+/* Is a name that the description does not have (a driver newer than it) something that takes memory or
+ * launches work? */
 static bool looks_like_door(const char *name)
 {
-    static const char *const marks[] = {"Alloc", "Launch", "ArrayCreate", "MemCreate", "PoolCreate", "CtxCreate", "Import", "IpcOpen", "Load"};
+    static const char *const marks[] = {"Alloc",     "Launch", "ArrayCreate", "MemCreate", "PoolCreate",
+                                        "CtxCreate", "Import", "IpcOpen",     "Load"};
 
     for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
         if (strstr(name, marks[i]))
@@ -32,7 +36,8 @@ static bool looks_like_door(const char *name)
     return false;
 }
 
-/* The row that name means at version in this driver, which may be older than the description. NULL: the description has no such name. */
+/* The row that name means at version in this driver, which may be older than the description. NULL: the
+ * description has no such name. */
 static const struct cuda_row *row_of(const char *name, int version, cuuint64_t flags)
 {
     const struct cuda_row *row;
@@ -55,13 +60,17 @@ static CUresult not_found(void **function, CUdriverProcAddressQueryResult *statu
 
 static CUresult refuse_newer(const char *name, void **function, CUdriverProcAddressQueryResult *status)
 {
-    shim_say("%s of this driver is newer than vgpu knows and may take memory: refused, because this instance has a memory limit", name);
+    shim_say("%s of this driver is newer than vgpu knows and may take memory: refused, because this instance "
+             "has a memory limit",
+             name);
     return not_found(function, status);
 }
 
-/* The driver answered *function. Where that is a function that we hook, our variant of just that version takes its place; whether it is that
- * version, the driver says: asked for the version that the row began with, it must answer the same. */
-static CUresult proc_address_hook(const char *name, void **function, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+/* The driver answered *function. Where that is a function that we hook, our variant of just that version
+ * takes its place; whether it is that version, the driver says: asked for the version that the row began
+ * with, it must answer the same. */
+static CUresult proc_address_hook(const char *name, void **function, int version, cuuint64_t flags,
+                                  CUdriverProcAddressQueryResult *status)
 {
     const struct cuda_row *row = row_of(name, version, flags);
     void *same = NULL;
@@ -69,10 +78,9 @@ static CUresult proc_address_hook(const char *name, void **function, int version
 
     if (!row)
         return looks_like_door(name) ? refuse_newer(name, function, status) : CUDA_SUCCESS;
-    if (shim_is_closed(row)) {
-        shim_refuse(row->symbol);
+    /* Runtime libraries ask for every name there is, to call a few: not finding it is answer enough. */
+    if (shim_is_closed(row))
         return not_found(function, status);
-    }
     if (!row->hooked)
         return CUDA_SUCCESS;
     if (real(cuGetProcAddress_v2))
@@ -99,7 +107,8 @@ CUresult cuGetProcAddress(const char *symbol, void **function, int version, cuui
     return proc_address_hook(symbol, function, version, flags, NULL);
 }
 
-CUresult cuGetProcAddress_v2(const char *symbol, void **function, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+CUresult cuGetProcAddress_v2(const char *symbol, void **function, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
 {
     CUresult result = shim_open();
 

@@ -1,5 +1,5 @@
-/* What the application sees of memory: its slice. Total is the instance's limit, free is what is left of it, and neither is more than
- * the device's own figure. A device that the instance has no part of shows 0. */
+/* What the application sees of memory: its slice. Total is the instance's limit, free is what is left of it,
+ * and neither is more than the device's own figure. A device that the instance has no part of shows 0. */
 #include <limits.h>
 
 #include "shim/shim.h"

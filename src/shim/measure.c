@@ -12,7 +12,8 @@ static CUresult measure_start(struct measure *measure, CUdevice ordinal)
 
     measure->ordinal = ordinal;
     measure->device = shim_device_index(ordinal);
-    /* Even nothing is too much where the instance has no part of the device, was stopped, or is over its limit. */
+    /* Even nothing is too much where the instance has no part of the device, was stopped, or is over its
+     * limit. */
     r = charge_reserve(measure->client, measure->device, 0);
     if (r == 0 && ledger_used_bytes(measure->client, (unsigned)measure->device) >
                       ledger_limit_bytes(measure->client, (unsigned)measure->device))
@@ -52,7 +53,9 @@ void measure_begin_destruction(struct measure *measure, struct ledger_client *cl
 
 static int measure_settle(struct measure *measure, bool must_hold)
 {
-    return measure->client ? overhead_settle(measure->client, measure->device, measure->ordinal, &measure->mark, must_hold) : 0;
+    return measure->client ? overhead_settle(measure->client, measure->device, measure->ordinal,
+                                             &measure->mark, must_hold)
+                           : 0;
 }
 
 int measure_end(struct measure *measure)
@@ -60,14 +63,16 @@ int measure_end(struct measure *measure)
     return measure_settle(measure, false);
 }
 
-CUresult measure_end_creation(struct measure *measure, CUresult result, void *object, CUresult (*undo)(void *object))
+CUresult measure_end_creation(struct measure *measure, CUresult result, void *object,
+                              CUresult (*undo)(void *object))
 {
     int r = measure_settle(measure, result == CUDA_SUCCESS);
 
     if (result != CUDA_SUCCESS || r == 0)
         return result;
     if (r != -ENOMEM)
-        shim_say("the driver's NVML does not say how much memory this process holds: its limit cannot be kept, so it is refused a context or module");
+        shim_say("the driver's NVML does not say how much memory this process holds: its limit cannot be "
+                 "kept, so it is refused a context or module");
     undo(object);
     measure_end(measure);
     return CUDA_ERROR_OUT_OF_MEMORY;

@@ -12,21 +12,24 @@ struct measure {
     struct overhead_mark mark;
 };
 
-/* Before a driver call that makes something on a device. CUDA_ERROR_OUT_OF_MEMORY when the instance has no part of the device, or is over
- * its limit already. */
+/* Before a driver call that makes something on a device. CUDA_ERROR_OUT_OF_MEMORY when the instance has no
+ * part of the device, or is over its limit already. */
 CUresult measure_begin(struct measure *measure, CUdevice ordinal);
 
-/* The same on the current context's device. Without a current context nothing is measured: the driver will refuse. */
+/* The same on the current context's device. Without a current context nothing is measured: the driver will
+ * refuse. */
 CUresult measure_begin_current(struct measure *measure);
 
 /* Before a call that can only give back. */
 void measure_begin_destruction(struct measure *measure, struct ledger_client *client, CUdevice ordinal);
 
-/* After the driver call: brings the charge to the truth. 0, or -ENOMEM: over the limit, the caller undoes and calls this again; or -errno:
- * the truth cannot be had. */
+/* After the driver call: brings the charge to the truth. 0, or -ENOMEM: over the limit, the caller undoes and
+ * calls this again; or -errno: the truth cannot be had. */
 int measure_end(struct measure *measure);
 
-/* After a call that made `object`, or failed with result: measures, and when that does not fit, undoes. Returns the code for the caller. */
-CUresult measure_end_creation(struct measure *measure, CUresult result, void *object, CUresult (*undo)(void *object));
+/* After a call that made `object`, or failed with result: measures, and when that does not fit, undoes.
+ * Returns the code for the caller. */
+CUresult measure_end_creation(struct measure *measure, CUresult result, void *object,
+                              CUresult (*undo)(void *object));
 
 #endif

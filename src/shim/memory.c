@@ -1,5 +1,6 @@
-/* cuMemAlloc and its family, each version by itself. A call costs, above the driver's: a lookup of the current context's device, one reservation
- * in the ledger (three 16-byte compare-and-swaps, no system call) and one insertion into a hash table; with no limit set, one load. */
+/* cuMemAlloc and its family, each version by itself. A call costs, above the driver's: a lookup of the
+ * current context's device, one reservation in the ledger (three 16-byte compare-and-swaps, no system call)
+ * and one insertion into a hash table; with no limit set, one load. */
 #include <stddef.h>
 
 #include "shim/charge.h"
@@ -7,7 +8,8 @@
 #include "shim/pool_api.h"
 #include "shim/shim.h"
 
-/* Pitches of current devices are multiples of this: reserved first, so that the driver's answer rarely differs. */
+/* Pitches of current devices are multiples of this: reserved first, so that the driver's answer rarely
+ * differs. */
 enum { PITCH_GUESS_BYTES = 512 };
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
@@ -50,7 +52,8 @@ static uint64_t area_bytes(uint64_t row_bytes, uint64_t rows)
     return __builtin_mul_overflow(row_bytes, rows, &bytes) ? UINT64_MAX : bytes;
 }
 
-/* Reserves for rows of the pitch to be expected; when that does not fit, for the rows alone: the real pitch decides afterwards. */
+/* Reserves for rows of the pitch to be expected; when that does not fit, for the rows alone: the real pitch
+ * decides afterwards. */
 static CUresult pitch_begin(struct charge *charge, uint64_t width_bytes, uint64_t height)
 {
     uint64_t guess = width_bytes > UINT64_MAX - PITCH_GUESS_BYTES
@@ -63,7 +66,8 @@ static CUresult pitch_begin(struct charge *charge, uint64_t width_bytes, uint64_
     return result;
 }
 
-CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t width_bytes, size_t height, unsigned int element_bytes)
+CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t width_bytes, size_t height,
+                            unsigned int element_bytes)
 {
     struct charge charge;
     CUresult result = pitch_begin(&charge, width_bytes, height);
@@ -74,8 +78,8 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t wi
     return charge_end(&charge, result, result ? 0 : *address, result ? 0 : area_bytes(*pitch_bytes, height));
 }
 
-CUresult cuMemAllocPitch(CUdeviceptr_v1 *address, unsigned int *pitch_bytes, unsigned int width_bytes, unsigned int height,
-                         unsigned int element_bytes)
+CUresult cuMemAllocPitch(CUdeviceptr_v1 *address, unsigned int *pitch_bytes, unsigned int width_bytes,
+                         unsigned int height, unsigned int element_bytes)
 {
     struct charge charge;
     CUresult result = pitch_begin(&charge, width_bytes, height);
@@ -86,8 +90,10 @@ CUresult cuMemAllocPitch(CUdeviceptr_v1 *address, unsigned int *pitch_bytes, uns
     return charge_end(&charge, result, result ? 0 : *address, result ? 0 : area_bytes(*pitch_bytes, height));
 }
 
-/* The entry is taken out before the driver frees: the moment it has, another thread may be given the address. */
-static CUresult free_direct(struct ledger_client *client, const struct table_entry *entry, CUresult (*driver_free)(uint64_t address))
+/* The entry is taken out before the driver frees: the moment it has, another thread may be given the address.
+ */
+static CUresult free_direct(struct ledger_client *client, const struct table_entry *entry,
+                            CUresult (*driver_free)(uint64_t address))
 {
     uint64_t most_bytes = charge_most_bytes(entry);
     CUresult result;

@@ -1,5 +1,6 @@
-/* Modules and libraries: their code and global variables take device memory, how much the driver alone knows. Measured when they are loaded;
- * what a driver loads later, at first use, is found at the next measurement. */
+/* Modules and libraries: their code and global variables take device memory, how much the driver alone knows.
+ * Measured when they are loaded; what a driver loads later, at first use, is found at the next measurement.
+ */
 #include "shim/measure.h"
 
 static CUresult undo_module(void *module)
@@ -31,7 +32,8 @@ CUresult cuModuleLoadData(CUmodule *module, const void *image)
     LOAD(module, undo_module, real(cuModuleLoadData)(module, image));
 }
 
-CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int count, CUjit_option *options, void **values)
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned int count, CUjit_option *options,
+                            void **values)
 {
     LOAD(module, undo_module, real(cuModuleLoadDataEx)(module, image, count, options, values));
 }
@@ -41,20 +43,25 @@ CUresult cuModuleLoadFatBinary(CUmodule *module, const void *image)
     LOAD(module, undo_module, real(cuModuleLoadFatBinary)(module, image));
 }
 
-CUresult cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *jit_options, void **jit_values, unsigned int jit_count,
-                           CUlibraryOption *options, void **values, unsigned int count)
+CUresult cuLibraryLoadData(CUlibrary *library, const void *image, CUjit_option *jit_options,
+                           void **jit_values, unsigned int jit_count, CUlibraryOption *options, void **values,
+                           unsigned int count)
 {
-    LOAD(library, undo_library, real(cuLibraryLoadData)(library, image, jit_options, jit_values, jit_count, options, values, count));
+    LOAD(library, undo_library,
+         real(cuLibraryLoadData)(library, image, jit_options, jit_values, jit_count, options, values, count));
 }
 
-CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_option *jit_options, void **jit_values, unsigned int jit_count,
-                               CUlibraryOption *options, void **values, unsigned int count)
+CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_option *jit_options,
+                               void **jit_values, unsigned int jit_count, CUlibraryOption *options,
+                               void **values, unsigned int count)
 {
-    LOAD(library, undo_library, real(cuLibraryLoadFromFile)(library, path, jit_options, jit_values, jit_count, options, values, count));
+    LOAD(library, undo_library,
+         real(cuLibraryLoadFromFile)(library, path, jit_options, jit_values, jit_count, options, values,
+                                     count));
 }
 
-/* Frames of calls that may load or unload something but make nothing that could be undone: when it does not fit it is charged all the same,
- * and the caller is told. */
+/* Frames of calls that may load or unload something but make nothing that could be undone: when it does not
+ * fit it is charged all the same, and the caller is told. */
 #define TOUCH(call)                                                                                          \
     struct measure measure;                                                                                  \
     CUresult result = measure_begin_current(&measure);                                                       \

@@ -1,8 +1,9 @@
-/* Our libnvidia-ml.so.1: everything is the driver's own, but a process of an instance sees of a device's memory its slice, and of the
- * processes on it those of its instance. Devices that the instance has no part of show no memory and no processes.
+/* Our libnvidia-ml.so.1: everything is the driver's own, but a process of an instance sees of a device's
+ * memory its slice, and of the processes on it those of its instance. Devices that the instance has no part
+ * of show no memory and no processes.
  *
- * It is a library by itself: it attaches as an observer, which takes no slot, and its state is its own. When the account cannot be
- * had, these figures are refused rather than the whole device's shown. */
+ * It is a library by itself: it attaches as an observer, which takes no slot, and its state is its own. When
+ * the account cannot be had, these figures are refused rather than the whole device's shown. */
 #include <dlfcn.h>
 
 #include "driver/glibc_floor.h"
@@ -40,7 +41,8 @@ static nvmlReturn_t open_locked(void)
         return NVML_SUCCESS;
     r = driver_open_nvml(paths_env("VGPU_DRIVER_DIR"), &driver);
     if (r < 0) {
-        shim_say("cannot open the driver's libnvidia-ml.so.1: %s", r == -ELOOP ? "what is there is vgpu's own library" : strerror(-r));
+        shim_say("cannot open the driver's libnvidia-ml.so.1: %s",
+                 r == -ELOOP ? "what is there is vgpu's own library" : strerror(-r));
         return NVML_ERROR_LIBRARY_NOT_FOUND;
     }
     __atomic_store_n(&driver_is_open, true, __ATOMIC_RELEASE);
@@ -141,7 +143,8 @@ static int device_index(nvmlDevice_t device)
 
 /* ---- memory ---- */
 
-static void slice(nvmlDevice_t device, unsigned long long *total, unsigned long long *free_bytes, unsigned long long *used)
+static void slice(nvmlDevice_t device, unsigned long long *total, unsigned long long *free_bytes,
+                  unsigned long long *used)
 {
     int index = device_index(device);
     uint64_t limit_bytes = index < 0 ? 0 : ledger_limit_bytes(client, (unsigned)index);
@@ -186,7 +189,8 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *me
 
 /* ---- processes ---- */
 
-/* Keeps of n rows those of the instance's processes. A row begins with its pid in every version; NVML and vgpud name processes alike. */
+/* Keeps of n rows those of the instance's processes. A row begins with its pid in every version; NVML and
+ * vgpud name processes alike. */
 static unsigned int rows_keep(nvmlDevice_t device, void *rows, unsigned int n, size_t row_bytes)
 {
     bool ours = device_index(device) >= 0;
@@ -203,8 +207,8 @@ static unsigned int rows_keep(nvmlDevice_t device, void *rows, unsigned int n, s
     return kept;
 }
 
-/* How many rows there are in all is told by an error when the caller's room is too small; it stays the whole device's number then, which is
- * enough room for the instance's. */
+/* How many rows there are in all is told by an error when the caller's room is too small; it stays the whole
+ * device's number then, which is enough room for the instance's. */
 #define PROCESSES(function, row_type)                                                                        \
     nvmlReturn_t function(nvmlDevice_t device, unsigned int *count, row_type *rows)                          \
     {                                                                                                        \

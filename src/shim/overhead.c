@@ -1,6 +1,6 @@
-/* The charge for contexts and modules: brought to what the driver's NVML says, see overhead.h. The figures are read without a lock (NVML is
- * part of the driver) and applied only if nothing of this process moved meanwhile; the last of several attempts may raise the charge but
- * not lower it. */
+/* The charge for contexts and modules: brought to what the driver's NVML says, see overhead.h. The figures
+ * are read without a lock (NVML is part of the driver) and applied only if nothing of this process moved
+ * meanwhile; the last of several attempts may raise the charge but not lower it. */
 #include "shim/overhead.h"
 
 #include <errno.h>
@@ -63,8 +63,10 @@ static nvmlDevice_t device_handle(int device, CUdevice ordinal)
     for (int i = 0; i < 2 && !handle; i++) {
         char name[64];
 
-        snprintf(name, sizeof(name), "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", prefixes[i], b[0], b[1],
-                 b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+        snprintf(name, sizeof(name),
+                 "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", prefixes[i], b[0],
+                 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                 b[15]);
         if (nvml(nvmlDeviceGetHandleByUUID)(name, &handle) != NVML_SUCCESS)
             handle = NULL;
     }
@@ -72,7 +74,8 @@ static nvmlDevice_t device_handle(int device, CUdevice ordinal)
     return handle;
 }
 
-/* What NVML says this process holds on the device; 0 when it does not list it. NVML knows processes as vgpud does: by host pid. */
+/* What NVML says this process holds on the device; 0 when it does not list it. NVML knows processes as vgpud
+ * does: by host pid. */
 static int process_bytes(struct ledger_client *client, int device, CUdevice ordinal, uint64_t *ret_bytes)
 {
     nvmlProcessInfo_t rows[PROCESSES_MAX];
@@ -82,8 +85,9 @@ static int process_bytes(struct ledger_client *client, int device, CUdevice ordi
 
     if (!handle)
         return -ENODEV;
-    result = nvml(nvmlDeviceGetComputeRunningProcesses_v3) ? nvml(nvmlDeviceGetComputeRunningProcesses_v3)(handle, &n, rows)
-                                                           : nvml(nvmlDeviceGetComputeRunningProcesses_v2)(handle, &n, rows);
+    result = nvml(nvmlDeviceGetComputeRunningProcesses_v3)
+                 ? nvml(nvmlDeviceGetComputeRunningProcesses_v3)(handle, &n, rows)
+                 : nvml(nvmlDeviceGetComputeRunningProcesses_v2)(handle, &n, rows);
     if (result != NVML_SUCCESS)
         return -EIO;
     *ret_bytes = 0;
@@ -99,8 +103,9 @@ static int process_bytes(struct ledger_client *client, int device, CUdevice ordi
 
 struct view {
     uint64_t changes, charged_bytes;
-    bool listed;             /* NVML says that this process holds something */
-    int64_t beyond_bytes;    /* NVML's figure minus what is charged for allocations: the overhead, if all of that lies on the device */
+    bool listed;          /* NVML says that this process holds something */
+    int64_t beyond_bytes; /* NVML's figure minus what is charged for allocations: the overhead, if all of that
+                             lies on the device */
     int64_t uncertain_bytes; /* but so much of it may not */
 };
 
@@ -174,7 +179,8 @@ static void in_range_set(struct device_overhead *overhead, CUdevice ordinal, boo
         __atomic_store_n(&some_in_range, true, __ATOMIC_RELAXED);
 }
 
-int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal, const struct overhead_mark *mark, bool must_hold)
+int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal,
+                    const struct overhead_mark *mark, bool must_hold)
 {
     struct device_overhead *overhead;
     bool applied = false;
@@ -200,7 +206,9 @@ int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal, 
         pthread_mutex_unlock(&overhead->lock);
         applied |= attempt == ATTEMPTS;
     }
-    return ledger_used_bytes(client, (unsigned)device) > ledger_limit_bytes(client, (unsigned)device) ? -ENOMEM : 0;
+    return ledger_used_bytes(client, (unsigned)device) > ledger_limit_bytes(client, (unsigned)device)
+               ? -ENOMEM
+               : 0;
 }
 
 void overhead_settle_rest(struct ledger_client *client)

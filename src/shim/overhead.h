@@ -1,8 +1,9 @@
-/* What the driver holds for this process beyond what was asked for: contexts, modules, the rest of a granule. It is known only from the
- * driver's own NVML, and only afterwards. So at each call that may change it, the account is brought to
- *     what NVML says this process holds on the device - what is charged for allocations.
- * Allocations that are under way, and managed memory (charged in full, wherever it lies), make that a range instead of a figure; the
- * charge then moves by the difference that the call made and stays in the range. Private to src/shim. */
+/* What the driver holds for this process beyond what was asked for: contexts, modules, the rest of a granule.
+ * It is known only from the driver's own NVML, and only afterwards. So at each call that may change it, the
+ * account is brought to what NVML says this process holds on the device - what is charged for allocations.
+ * Allocations that are under way, and managed memory (charged in full, wherever it lies), make that a range
+ * instead of a figure; the charge then moves by the difference that the call made and stays in the range.
+ * Private to src/shim. */
 #ifndef VGPU_SHIM_OVERHEAD_H
 #define VGPU_SHIM_OVERHEAD_H
 
@@ -14,8 +15,8 @@
 /* Opens the driver's NVML: without it contexts cannot be counted. 0 or negative errno. */
 int overhead_init(void);
 
-/* Bytes whose place on the device is not certain: they begin and end with these two around a driver call, or for managed memory with
- * the allocation's life. Cost: two atomic additions. */
+/* Bytes whose place on the device is not certain: they begin and end with these two around a driver call, or
+ * for managed memory with the allocation's life. Cost: two atomic additions. */
 void overhead_uncertain_add(int device, uint64_t bytes);
 void overhead_uncertain_sub(int device, uint64_t bytes);
 
@@ -24,14 +25,16 @@ struct overhead_mark {
     int64_t beyond_bytes; /* NVML's figure minus what is charged for allocations, before the call */
 };
 
-/* Before the call, and after it, whether it succeeded or not; device: index in the instance, or -1, which does nothing and holds. settle
- * returns 0, -ENOMEM: the instance is over its limit now, so undo the call and settle again; or another negative errno: NVML does not say
- * what this process holds (-ENODATA: it must hold something, and is not listed). Both ask the driver: microseconds to a millisecond. */
+/* Before the call, and after it, whether it succeeded or not; device: index in the instance, or -1, which
+ * does nothing and holds. settle returns 0, -ENOMEM: the instance is over its limit now, so undo the call and
+ * settle again; or another negative errno: NVML does not say what this process holds (-ENODATA: it must hold
+ * something, and is not listed). Both ask the driver: microseconds to a millisecond. */
 struct overhead_mark overhead_mark(struct ledger_client *client, int device, CUdevice ordinal);
-int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal, const struct overhead_mark *mark, bool must_hold);
+int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal,
+                    const struct overhead_mark *mark, bool must_hold);
 
-/* After a wait: settles what earlier calls could only settle within a range, now that nothing is uncertain. One load when there is no such
- * thing. */
+/* After a wait: settles what earlier calls could only settle within a range, now that nothing is uncertain.
+ * One load when there is no such thing. */
 void overhead_settle_rest(struct ledger_client *client);
 
 void overhead_reset_in_child(void);

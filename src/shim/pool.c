@@ -1,8 +1,9 @@
 /* The account of memory pools; see pool.h. For each pool the ledger holds
  *     charged = reserved + pending
- * where reserved is the driver's figure as last read and pending is what allocations under way may still make it grow by. A reading
- * counts only if no allocation ended since it was begun (ends): then every growth that it could have missed is still pending. Whoever ends
- * last reads last, so at rest the charge is the truth. Locks are held for arithmetic and ledger operations, never over the driver. */
+ * where reserved is the driver's figure as last read and pending is what allocations under way may still make
+ * it grow by. A reading counts only if no allocation ended since it was begun (ends): then every growth that
+ * it could have missed is still pending. Whoever ends last reads last, so at rest the charge is the truth.
+ * Locks are held for arithmetic and ledger operations, never over the driver. */
 #include "shim/pool.h"
 
 #include <errno.h>
@@ -13,7 +14,9 @@
 #include "shim/deferred.h"
 #include "shim/overhead.h"
 
-/* A pool grows in pieces of this size: the most that it may grow for a request is that request, rounded up. */
+/* A pool is taken to grow in pieces of this size, so the most that it grows for a request is that request,
+ * rounded up. A driver whose pools grow by more is caught afterwards: the allocation is taken back
+ * (pool_api.c). */
 #define GROWTH_BYTES (UINT64_C(32) << 20)
 
 enum { SETTLE_ATTEMPTS = 8, BLOCK_BYTES = 512 };
@@ -88,7 +91,8 @@ static bool pool_read(const struct pool *pool, CUmemPool_attribute attribute, ui
     return true;
 }
 
-/* Moves the charge to wanted_bytes. -ENOMEM: the pool grew past what was reserved and that passes the limit; it is charged all the same. */
+/* Moves the charge to wanted_bytes. -ENOMEM: the pool grew past what was reserved and that passes the limit;
+ * it is charged all the same. */
 static int charge_move_locked(struct ledger_client *client, struct pool *pool, uint64_t wanted_bytes)
 {
     uint64_t charged = pool->charged_bytes;
@@ -181,7 +185,8 @@ void pool_settle_after_sync(struct ledger_client *client, uintptr_t stream)
 
 static uint64_t block_bytes(uint64_t bytes)
 {
-    return bytes > UINT64_MAX - BLOCK_BYTES ? UINT64_MAX : (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+    return bytes > UINT64_MAX - BLOCK_BYTES ? UINT64_MAX
+                                            : (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
 static bool room_claim_in(struct pool *pool, uint64_t bytes, uintptr_t stream, struct room_extent *ret_extent)
@@ -194,12 +199,15 @@ static bool room_claim_in(struct pool *pool, uint64_t bytes, uintptr_t stream, s
     return found;
 }
 
-int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool, uint64_t bytes, uintptr_t stream)
+int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool,
+                      uint64_t bytes, uintptr_t stream)
 {
     int r;
 
     *growth = (struct pool_growth){.pool = pool, .wanted_bytes = block_bytes(bytes)};
-    growth->bytes = bytes > UINT64_MAX - GROWTH_BYTES ? UINT64_MAX : (bytes + GROWTH_BYTES - 1) / GROWTH_BYTES * GROWTH_BYTES;
+    growth->bytes = bytes > UINT64_MAX - GROWTH_BYTES
+                        ? UINT64_MAX
+                        : (bytes + GROWTH_BYTES - 1) / GROWTH_BYTES * GROWTH_BYTES;
     if (pool->device >= 0 && !charge_fits(client, pool->device, growth->bytes)) {
         pool_settle_all(client);
         if (!charge_fits(client, pool->device, growth->bytes) &&
@@ -223,12 +231,14 @@ int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, 
     return r;
 }
 
-/* Learns from an allocation where the pool is free. When the pool grew for it and nobody else used the pool meanwhile, what the new piece has
- * beyond the allocation is free. */
-static uint64_t room_learn_locked(const struct pool_growth *growth, uint64_t address, uint64_t reserved_before, bool alone)
+/* Learns from an allocation where the pool is free. When the pool grew for it and nobody else used the pool
+ * meanwhile, what the new piece has beyond the allocation is free. */
+static uint64_t room_learn_locked(const struct pool_growth *growth, uint64_t address,
+                                  uint64_t reserved_before, bool alone)
 {
     struct pool *pool = growth->pool;
-    uint64_t grown = pool->reserved_bytes > reserved_before ? pool->reserved_bytes - reserved_before : 0, chunk;
+    uint64_t grown = pool->reserved_bytes > reserved_before ? pool->reserved_bytes - reserved_before : 0,
+             chunk;
 
     room_give(&pool->room, growth->claimed);
     if (!address)
@@ -236,11 +246,13 @@ static uint64_t room_learn_locked(const struct pool_growth *growth, uint64_t add
     chunk = room_take(&pool->room, address, growth->wanted_bytes);
     if (chunk || !alone || grown < growth->wanted_bytes)
         return chunk;
-    room_give(&pool->room, (struct room_extent){address + growth->wanted_bytes, grown - growth->wanted_bytes, address, ROOM_ANY_STREAM});
+    room_give(&pool->room, (struct room_extent){address + growth->wanted_bytes, grown - growth->wanted_bytes,
+                                                address, ROOM_ANY_STREAM});
     return address;
 }
 
-int pool_growth_end(const struct pool_growth *growth, struct ledger_client *client, uint64_t address, uint64_t *ret_chunk)
+int pool_growth_end(const struct pool_growth *growth, struct ledger_client *client, uint64_t address,
+                    uint64_t *ret_chunk)
 {
     struct pool *pool = growth->pool;
     uint64_t reserved_before;
@@ -256,14 +268,15 @@ int pool_growth_end(const struct pool_growth *growth, struct ledger_client *clie
     pthread_mutex_unlock(&pool->lock);
     r = pool_settle(client, pool);
     pthread_mutex_lock(&pool->lock);
-    *ret_chunk = room_learn_locked(growth, address, reserved_before, alone && pool->ends == growth->ends_before + 1 && !pool->under_way);
+    *ret_chunk = room_learn_locked(growth, address, reserved_before,
+                                   alone && pool->ends == growth->ends_before + 1 && !pool->under_way);
     pthread_mutex_unlock(&pool->lock);
     overhead_uncertain_sub(pool->device, growth->bytes);
     return r;
 }
 
-void pool_release(struct ledger_client *client, const struct table_entry *entry, CUstream stream, uintptr_t room_stream,
-                  deferred_record_fn record)
+void pool_release(struct ledger_client *client, const struct table_entry *entry, CUstream stream,
+                  uintptr_t room_stream, deferred_record_fn record)
 {
     struct pool *pool = (struct pool *)entry->owner;
     struct table_entry rest = {.device = entry->device, .door = TABLE_DIRECT};

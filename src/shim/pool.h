@@ -1,6 +1,7 @@
-/* Stream-ordered memory. Pools grow and shrink inside the driver, so a pool is charged by what it has reserved on the device
- * (CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), not by what was asked of it: an allocation reserves the most that the pool may grow, asks the
- * driver, and settles to the truth. pool.c keeps the account, pool_api.c has the hooks. Private to src/shim. */
+/* Stream-ordered memory. Pools grow and shrink inside the driver, so a pool is charged by what it has
+ * reserved on the device (CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT), not by what was asked of it: an allocation
+ * reserves the most that the pool may grow, asks the driver, and settles to the truth. pool.c keeps the
+ * account, pool_api.c has the hooks. Private to src/shim. */
 #ifndef VGPU_SHIM_POOL_H
 #define VGPU_SHIM_POOL_H
 
@@ -23,11 +24,12 @@ struct pool {
     uint64_t pending_bytes;  /* that allocations under way may make it grow by */
     uint64_t ends;           /* allocations that ended */
     uint32_t under_way;
-    uint64_t live;           /* allocations in the table */
-    struct room room;        /* what is surely free in it */
+    uint64_t live;    /* allocations in the table */
+    struct room room; /* what is surely free in it */
 };
 
-/* The pool of a handle; one that the program did not make is a device's default pool. NULL: neither, so nobody knows where its memory lies. */
+/* The pool of a handle; one that the program did not make is a device's default pool. NULL: neither, so
+ * nobody knows where its memory lies. */
 struct pool *pool_of(CUmemoryPool handle);
 
 /* A pool that the program made, by handle, or NULL. */
@@ -40,24 +42,28 @@ struct pool *pool_add(CUmemoryPool handle, int device);
 
 struct pool_growth {
     struct pool *pool;
-    uint64_t bytes;             /* reserved in the ledger */
+    uint64_t bytes; /* reserved in the ledger */
     uint64_t wanted_bytes, ends_before;
     struct room_extent claimed; /* or: room in the pool, so that it need not grow; bytes 0 if none */
 };
 
-/* Reserves the most that the pool may grow by for an allocation of bytes in stream, or claims room in it. 0 or negative errno. */
-int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool, uint64_t bytes, uintptr_t stream);
+/* Reserves the most that the pool may grow by for an allocation of bytes in stream, or claims room in it. 0
+ * or negative errno. */
+int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool,
+                      uint64_t bytes, uintptr_t stream);
 
-/* After the driver; address: of the allocation, 0 when it failed. Settles; *ret_chunk is for the table entry. -ENOMEM: the pool grew past what the
- * limit allows, the caller takes the allocation back. */
-int pool_growth_end(const struct pool_growth *growth, struct ledger_client *client, uint64_t address, uint64_t *ret_chunk);
+/* After the driver; address: of the allocation, 0 when it failed. Settles; *ret_chunk is for the table entry.
+ * -ENOMEM: the pool grew past what the limit allows, the caller takes the allocation back. */
+int pool_growth_end(const struct pool_growth *growth, struct ledger_client *client, uint64_t address,
+                    uint64_t *ret_chunk);
 
-/* entry's allocation is gone, or will be when stream gets there (record: by which the stream is marked; NULL: it is gone). */
-void pool_release(struct ledger_client *client, const struct table_entry *entry, CUstream stream, uintptr_t room_stream,
-                  deferred_record_fn record);
+/* entry's allocation is gone, or will be when stream gets there (record: by which the stream is marked; NULL:
+ * it is gone). */
+void pool_release(struct ledger_client *client, const struct table_entry *entry, CUstream stream,
+                  uintptr_t room_stream, deferred_record_fn record);
 
-/* The program destroyed the pool. What it still holds stays charged until the last allocation is freed, or, when only frees are under way, until
- * the context has been waited for. */
+/* The program destroyed the pool. What it still holds stays charged until the last allocation is freed, or,
+ * when only frees are under way, until the context has been waited for. */
 void pool_retire(struct pool *pool);
 
 /* ---- settling ---- */
@@ -68,8 +74,8 @@ int pool_settle(struct ledger_client *client, struct pool *pool);
 /* Every pool, and what streams have freed by now. */
 void pool_settle_all(struct ledger_client *client);
 
-/* As pool_settle_all, after stream was waited for (ROOM_ANY_STREAM: all streams; ROOM_NO_STREAM: one cannot tell which). A few loads when there is
- * nothing to settle. */
+/* As pool_settle_all, after stream was waited for (ROOM_ANY_STREAM: all streams; ROOM_NO_STREAM: one cannot
+ * tell which). A few loads when there is nothing to settle. */
 void pool_settle_after_sync(struct ledger_client *client, uintptr_t stream);
 
 void pool_reset_in_child(void);

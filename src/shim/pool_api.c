@@ -1,5 +1,5 @@
-/* The hooks of stream-ordered memory: allocation and free in both flavours of default stream, and the pools themselves. The account behind them
- * is pool.c. */
+/* The hooks of stream-ordered memory: allocation and free in both flavours of default stream, and the pools
+ * themselves. The account behind them is pool.c. */
 #include "shim/pool_api.h"
 
 #include "shim/charge.h"
@@ -22,14 +22,25 @@ struct flavour {
 
 static struct flavour flavour_legacy(void)
 {
-    return (struct flavour){false, real(cuMemAllocAsync), real(cuMemAllocFromPoolAsync), real(cuMemFreeAsync), real(cuStreamIsCapturing),
-                            real(cuStreamGetCtx), real(cuStreamSynchronize), real(cuEventRecord)};
+    return (struct flavour){false,
+                            real(cuMemAllocAsync),
+                            real(cuMemAllocFromPoolAsync),
+                            real(cuMemFreeAsync),
+                            real(cuStreamIsCapturing),
+                            real(cuStreamGetCtx),
+                            real(cuStreamSynchronize),
+                            real(cuEventRecord)};
 }
 
 static struct flavour flavour_ptsz(void)
 {
-    return (struct flavour){true, real(cuMemAllocAsync_ptsz), real(cuMemAllocFromPoolAsync_ptsz), real(cuMemFreeAsync_ptsz),
-                            real(cuStreamIsCapturing_ptsz), real(cuStreamGetCtx_ptsz), real(cuStreamSynchronize_ptsz),
+    return (struct flavour){true,
+                            real(cuMemAllocAsync_ptsz),
+                            real(cuMemAllocFromPoolAsync_ptsz),
+                            real(cuMemFreeAsync_ptsz),
+                            real(cuStreamIsCapturing_ptsz),
+                            real(cuStreamGetCtx_ptsz),
+                            real(cuStreamSynchronize_ptsz),
                             real(cuEventRecord_ptsz)};
 }
 
@@ -38,7 +49,8 @@ static bool is_default_stream(CUstream stream)
     return !stream || stream == CU_STREAM_LEGACY || stream == CU_STREAM_PER_THREAD;
 }
 
-/* The device whose pool an allocation in stream comes from: that of the stream's context, which need not be the current one. */
+/* The device whose pool an allocation in stream comes from: that of the stream's context, which need not be
+ * the current one. */
 static CUresult stream_device(const struct flavour *flavour, CUstream stream, CUdevice *ret_device)
 {
     CUcontext context, current;
@@ -67,7 +79,8 @@ static CUresult stream_pool(const struct flavour *flavour, CUstream stream, CUme
     return result ? result : real(cuDeviceGetMemPool)(ret_pool, device);
 }
 
-/* How the pool's room names a stream. The per-thread default stream is another one in each thread, so it is none. */
+/* How the pool's room names a stream. The per-thread default stream is another one in each thread, so it is
+ * none. */
 static uintptr_t room_stream(const struct flavour *flavour, CUstream stream)
 {
     if (stream == CU_STREAM_PER_THREAD || (!stream && flavour->per_thread))
@@ -91,17 +104,18 @@ static int entry_add(const struct pool_growth *growth, uint64_t address, uint64_
     return r;
 }
 
-/* Takes back an allocation that made the pool grow past the limit. Waits for the stream, because a pool gives memory back only then;
- * nothing but this refused allocation waits. */
-static void alloc_undo(const struct flavour *flavour, struct ledger_client *client, struct pool *pool, uint64_t address, CUstream stream)
+/* Takes back an allocation that made the pool grow past the limit. Waits for the stream, because a pool gives
+ * memory back only then; nothing but this refused allocation waits. */
+static void alloc_undo(const struct flavour *flavour, struct ledger_client *client, struct pool *pool,
+                       uint64_t address, CUstream stream)
 {
     if (flavour->free(address, stream) == CUDA_SUCCESS && flavour->synchronize(stream) == CUDA_SUCCESS)
         real(cuMemPoolTrimTo)(pool->handle, 0);
     pool_settle(client, pool);
 }
 
-static CUresult pool_alloc(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address, size_t bytes,
-                           CUmemoryPool handle, bool from_pool, CUstream stream)
+static CUresult pool_alloc(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address,
+                           size_t bytes, CUmemoryPool handle, bool from_pool, CUstream stream)
 {
     struct pool *pool = pool_of(handle);
     struct pool_growth growth;
@@ -112,11 +126,13 @@ static CUresult pool_alloc(const struct flavour *flavour, struct ledger_client *
     if (!pool)
         return shim_refuse("an allocation from a pool of unknown place");
     if (pool->device == POOL_NOT_ON_DEVICE)
-        return from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream) : flavour->alloc(address, bytes, stream);
+        return from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream)
+                         : flavour->alloc(address, bytes, stream);
     r = pool_growth_begin(&growth, client, pool, bytes, room_stream(flavour, stream));
     if (r < 0)
         return shim_result(r);
-    result = from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream) : flavour->alloc(address, bytes, stream);
+    result = from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream)
+                       : flavour->alloc(address, bytes, stream);
     r = pool_growth_end(&growth, client, result ? 0 : *address, &chunk);
     if (result == CUDA_SUCCESS && (r < 0 || entry_add(&growth, *address, chunk) < 0)) {
         alloc_undo(flavour, client, pool, *address, stream);
@@ -133,10 +149,12 @@ static CUresult capture_check(const struct flavour *flavour, CUstream stream)
 
     if (result)
         return result;
-    return status == CU_STREAM_CAPTURE_STATUS_NONE ? CUDA_SUCCESS : shim_refuse("an allocation in a capturing stream");
+    return status == CU_STREAM_CAPTURE_STATUS_NONE ? CUDA_SUCCESS
+                                                   : shim_refuse("an allocation in a capturing stream");
 }
 
-static CUresult alloc_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address, size_t bytes, CUstream stream)
+static CUresult alloc_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address,
+                            size_t bytes, CUstream stream)
 {
     CUmemoryPool pool;
     CUresult result = capture_check(flavour, stream);
@@ -146,8 +164,8 @@ static CUresult alloc_async(const struct flavour *flavour, struct ledger_client 
     return result ? result : pool_alloc(flavour, client, address, bytes, pool, false, stream);
 }
 
-static CUresult alloc_from_pool_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address, size_t bytes,
-                                      CUmemoryPool pool, CUstream stream)
+static CUresult alloc_from_pool_async(const struct flavour *flavour, struct ledger_client *client,
+                                      CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream stream)
 {
     CUresult result = capture_check(flavour, stream);
 
@@ -204,7 +222,8 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *address, size_t bytes, CUmemo
 
 /* ---- freeing ---- */
 
-CUresult pool_api_free(struct ledger_client *client, const struct table_entry *entry, CUresult (*driver_free)(uint64_t address))
+CUresult pool_api_free(struct ledger_client *client, const struct table_entry *entry,
+                       CUresult (*driver_free)(uint64_t address))
 {
     CUresult result = driver_free(entry->address);
 
@@ -217,7 +236,8 @@ CUresult pool_api_free(struct ledger_client *client, const struct table_entry *e
     return result;
 }
 
-static CUresult free_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr address, CUstream stream)
+static CUresult free_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr address,
+                           CUstream stream)
 {
     CUstreamCaptureStatus status;
     struct table_entry entry;

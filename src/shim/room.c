@@ -78,7 +78,8 @@ uint64_t room_take(struct room *room, uint64_t base, uint64_t bytes)
         chunk = extent.chunk;
         extent_remove(room, i);
         if (extent.base < base)
-            extent_add(room, &(struct room_extent){extent.base, base - extent.base, extent.chunk, extent.stream});
+            extent_add(room,
+                       &(struct room_extent){extent.base, base - extent.base, extent.chunk, extent.stream});
         if (extent_end > end)
             extent_add(room, &(struct room_extent){end, extent_end - end, extent.chunk, extent.stream});
         i = 0; /* the list has changed; what was cut off does not overlap any more */

@@ -1,6 +1,7 @@
-/* What is surely free inside a memory pool, as far as its allocations and frees tell. Asked when the limit has no room for the pool to grow:
- * may an allocation be let through because the pool need not grow? So it errs on one side only: what it names is free, but not all that is
- * free is named. Pure arithmetic; the caller locks. Private to src/shim. */
+/* What is surely free inside a memory pool, as far as its allocations and frees tell. Asked when the limit
+ * has no room for the pool to grow: may an allocation be let through because the pool need not grow? So it
+ * errs on one side only: what it names is free, but not all that is free is named. Pure arithmetic; the
+ * caller locks. Private to src/shim. */
 #ifndef VGPU_SHIM_ROOM_H
 #define VGPU_SHIM_ROOM_H
 
@@ -9,7 +10,7 @@
 
 /* In place of a stream: free whatever stream wants it. And one that no stream matches. */
 #define ROOM_ANY_STREAM UINTPTR_MAX
-#define ROOM_NO_STREAM (UINTPTR_MAX - 1)
+#define ROOM_NO_STREAM  (UINTPTR_MAX - 1)
 
 enum { ROOM_EXTENTS_MAX = 128 };
 
@@ -24,7 +25,8 @@ struct room {
     unsigned n;
 };
 
-/* Adds a free extent; joins it to neighbours of its chunk and stream. The smallest one is forgotten when there are too many. */
+/* Adds a free extent; joins it to neighbours of its chunk and stream. The smallest one is forgotten when
+ * there are too many. */
 void room_give(struct room *room, struct room_extent extent);
 
 /* Takes the smallest extent out that an allocation of bytes in stream fits into; false when none is known. */

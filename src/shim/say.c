@@ -1,4 +1,5 @@
-/* The shim's only voice: one line on stderr in one write, when something is refused. Never on a path that succeeds. */
+/* The shim's only voice: one line on stderr in one write, when something is refused. Never on a path that
+ * succeeds. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* Calls that wait for the device. They are never held up or refused; but after one, pools may have given memory back and frees may
- * have come to pass, and other processes of the instance are waiting for it. With nothing to settle this costs three loads. */
+/* Calls that wait for the device. They are never held up or refused; but after one, pools may have given
+ * memory back and frees may have come to pass, and other processes of the instance are waiting for it. With
+ * nothing to settle this costs three loads. */
 #include <stddef.h>
 
 #include "shim/deferred.h"
@@ -44,7 +45,8 @@ CUresult cuCtxSynchronize(void)
     WAIT(real(cuCtxSynchronize)(), ROOM_ANY_STREAM);
 }
 
-/* Context NULL is the current one; of another one only its own frees are known to be over when it was made current, so events are asked. */
+/* Context NULL is the current one; of another one only its own frees are known to be over when it was made
+ * current, so events are asked. */
 CUresult cuCtxSynchronize_v2(CUcontext context)
 {
     WAIT(real(cuCtxSynchronize_v2)(context), context ? ROOM_NO_STREAM : ROOM_ANY_STREAM);

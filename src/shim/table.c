@@ -1,5 +1,5 @@
-/* Striped open addressing, linear probing, removal by shifting back (no tombstones: a process that allocates and frees for days
- * must not slow down). See table.h. */
+/* Striped open addressing, linear probing, removal by shifting back (no tombstones: a process that allocates
+ * and frees for days must not slow down). See table.h. */
 #include "shim/table.h"
 
 #include <errno.h>
@@ -17,7 +17,8 @@ struct stripe {
 
 static struct stripe stripes[STRIPES] = {[0 ... STRIPES - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
-/* Device addresses are multiples of 512 or more: the multiplication brings their upper bits to the top, where they are taken from. */
+/* Device addresses are multiples of 512 or more: the multiplication brings their upper bits to the top, where
+ * they are taken from. */
 static uint64_t hash(uint64_t address)
 {
     return address * UINT64_C(0x9e3779b97f4a7c15);
@@ -120,7 +121,8 @@ bool table_take(uint64_t address, struct table_entry *ret_entry)
     return found;
 }
 
-static int granule_adjust_locked(struct stripe *stripe, const struct table_entry *granule, int64_t delta_bytes)
+static int granule_adjust_locked(struct stripe *stripe, const struct table_entry *granule,
+                                 int64_t delta_bytes)
 {
     struct table_entry made = *granule, *entry;
     size_t i;
@@ -192,7 +194,8 @@ void table_take_owned(const void *owner, void (*visit)(const struct table_entry 
 
 void table_reset_in_child(void)
 {
-    /* The memory is left where it is: at the fork another thread may have been in the middle of changing it. */
+    /* The memory is left where it is: at the fork another thread may have been in the middle of changing it.
+     */
     for (int s = 0; s < STRIPES; s++)
         stripes[s] = (struct stripe){.lock = PTHREAD_MUTEX_INITIALIZER};
 }

@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct control_header header;
 
     if (control_check(data, bytes, &header) == 0 &&
-        (header.magic != CONTROL_MAGIC || header.major != CONTROL_MAJOR || header.bytes + sizeof(header) != bytes))
+        (header.magic != CONTROL_MAGIC || header.major != CONTROL_MAJOR ||
+         header.bytes + sizeof(header) != bytes))
         abort();
     return 0;
 }

@@ -1,5 +1,6 @@
-/* A ledger area full of what a hostile tenant likes, under everything that vgpud does with it: readers stay within what is possible,
- * the reaper and new grants come to an end, limits are not touched. The input is laid over the accounts and over the first slots. */
+/* A ledger area full of what a hostile tenant likes, under everything that vgpud does with it: readers stay
+ * within what is possible, the reaper and new grants come to an end, limits are not touched. The input is
+ * laid over the accounts and over the first slots. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +17,13 @@ static struct ledger_slot_usage rows[LEDGER_SLOTS_MAX];
 
 static void areas_make(void)
 {
-    const struct ledger_device_spec specs[2] = {{.uuid = {1}, .memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = CAPACITY_BYTES},
-                                                {.uuid = {2}, .memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = CAPACITY_BYTES}};
+    const struct ledger_device_spec specs[2] = {
+        {.uuid = {1}, .memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = CAPACITY_BYTES},
+        {.uuid = {2}, .memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = CAPACITY_BYTES}};
 
     if (ledger_areas_new("fuzz", "fuzz", specs, 2, &areas, NULL) < 0 ||
-        ledger_client_new(areas.limits_fd, areas.ledger_fd, sizeof(struct ledger_limits), sizeof(struct ledger), 0, &client) < 0)
+        ledger_client_new(areas.limits_fd, areas.ledger_fd, sizeof(struct ledger_limits),
+                          sizeof(struct ledger), 0, &client) < 0)
         abort();
 }
 
@@ -51,10 +54,12 @@ static void read_all(void)
 
     for (unsigned d = 0; d < 2; d++) {
         ledger_usage_read(areas.ledger, areas.limits, d, &usage);
-        require(usage.used_bytes <= CAPACITY_BYTES && usage.peak_bytes <= CAPACITY_BYTES && usage.used_bytes <= usage.peak_bytes);
+        require(usage.used_bytes <= CAPACITY_BYTES && usage.peak_bytes <= CAPACITY_BYTES &&
+                usage.used_bytes <= usage.peak_bytes);
     }
     for (size_t i = 0; i < n && i < LEDGER_SLOTS_MAX; i++)
-        require(rows[i].pid >= 0 && strnlen(rows[i].command, sizeof(rows[i].command)) < sizeof(rows[i].command));
+        require(rows[i].pid >= 0 &&
+                strnlen(rows[i].command, sizeof(rows[i].command)) < sizeof(rows[i].command));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)

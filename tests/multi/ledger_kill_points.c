@@ -1,6 +1,7 @@
-/* Kills a process before every store and compare-and-swap of the ledger's protocol, one at a time and two at a time, and checks that
- * after reaping the account is exact to the byte. The points are not listed here: this program is linked with a ledger whose every
- * shared store calls ledger_step_hook, and counts them as it goes. */
+/* Kills a process before every store and compare-and-swap of the ledger's protocol, one at a time and two at
+ * a time, and checks that after reaping the account is exact to the byte. The points are not listed here:
+ * this program is linked with a ledger whose every shared store calls ledger_step_hook, and counts them as it
+ * goes. */
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -44,8 +45,8 @@ static struct ledger_client *client_new(struct ledger_areas *areas, uint32_t *re
     uint32_t generation;
 
     if (ledger_slot_grant(areas, 1, 1, 0, "kill", ret_slot, &generation) < 0 ||
-        ledger_client_new(areas->limits_fd, areas->ledger_fd, sizeof(struct ledger_limits), sizeof(struct ledger), *ret_slot,
-                          &client) < 0) {
+        ledger_client_new(areas->limits_fd, areas->ledger_fd, sizeof(struct ledger_limits),
+                          sizeof(struct ledger), *ret_slot, &client) < 0) {
         fprintf(stderr, "no client\n");
         exit(1);
     }
@@ -92,8 +93,12 @@ static const struct {
     const char *name;
     act_fn act;
 } acts[] = {
-    {"reserve", act_reserve}, {"release", act_release}, {"charge", act_charge}, {"refused", act_refused},
-    {"refused, then reserve", act_refused_then_reserve}, {"reserve, release, reserve", act_mixed},
+    {"reserve", act_reserve},
+    {"release", act_release},
+    {"charge", act_charge},
+    {"refused", act_refused},
+    {"refused, then reserve", act_refused_then_reserve},
+    {"reserve, release, reserve", act_mixed},
 };
 enum { N_ACTS = sizeof(acts) / sizeof(acts[0]) };
 
@@ -133,7 +138,8 @@ struct world {
 
 static void world_new(struct world *w)
 {
-    const struct ledger_device_spec spec = {.memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = 1 << 30};
+    const struct ledger_device_spec spec = {.memory_limit_bytes = LIMIT_BYTES,
+                                            .memory_capacity_bytes = 1 << 30};
 
     if (ledger_areas_new("kill", "kill", &spec, 1, &w->areas, NULL) < 0)
         exit(1);
@@ -153,7 +159,8 @@ static void world_free(struct world *w)
     ledger_areas_free(&w->areas);
 }
 
-/* After the victims are reaped: only the survivor's bytes are there, it goes on exactly, and the slots serve again exactly. */
+/* After the victims are reaped: only the survivor's bytes are there, it goes on exactly, and the slots serve
+ * again exactly. */
 static void world_check(struct world *w, uint64_t survivor_bytes)
 {
     struct ledger_client *next;
@@ -161,7 +168,8 @@ static void world_check(struct world *w, uint64_t survivor_bytes)
 
     CHECK("total after reaping", ledger_used_bytes(w->survivor, 0), survivor_bytes);
     CHECK("rows after reaping", rows_sum(&w->areas), survivor_bytes);
-    CHECK("reserve all that is left", (unsigned long long)-ledger_reserve(w->survivor, 0, LIMIT_BYTES - survivor_bytes), 0);
+    CHECK("reserve all that is left",
+          (unsigned long long)-ledger_reserve(w->survivor, 0, LIMIT_BYTES - survivor_bytes), 0);
     CHECK("one byte more", (unsigned long long)-ledger_reserve(w->survivor, 0, 1), ENOMEM);
     ledger_release(w->survivor, 0, LIMIT_BYTES);
     CHECK("survivor gave all back", ledger_used_bytes(w->survivor, 0), 0);
@@ -177,7 +185,8 @@ static void world_check(struct world *w, uint64_t survivor_bytes)
     ledger_client_free(next);
 }
 
-/* One process dies at each of its points; the survivor acts before or after the reaper. Returns how many points there were. */
+/* One process dies at each of its points; the survivor acts before or after the reaper. Returns how many
+ * points there were. */
 static int one_dies(act_fn act, bool survivor_acts)
 {
     for (int point = 0;; point++) {

@@ -1,6 +1,6 @@
-/* Processes hammer one account while they are killed at random and replaced, limits move, and this program plays vgpud: the total is
- * never seen above the highest limit, and in the end it is exactly what the survivors say they hold.
- *   ledger_race [SECONDS] */
+/* Processes hammer one account while they are killed at random and replaced, limits move, and this program
+ * plays vgpud: the total is never seen above the highest limit, and in the end it is exactly what the
+ * survivors say they hold. ledger_race [SECONDS] */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,11 +17,11 @@
 #include "ledger/ledger.h"
 
 #if defined(__SANITIZE_THREAD__)
-# define THREAD_SANITIZER 1
+#    define THREAD_SANITIZER 1
 #elif defined(__has_feature)
-# define THREAD_SANITIZER __has_feature(thread_sanitizer)
+#    define THREAD_SANITIZER __has_feature(thread_sanitizer)
 #else
-# define THREAD_SANITIZER 0
+#    define THREAD_SANITIZER 0
 #endif
 
 enum { PROCESSES = 8, LIMIT_BYTES = 100000, LOW_BYTES = 40000, PIECES = 32 };
@@ -56,7 +56,8 @@ static void worker_run(unsigned index, uint32_t slot, uint32_t seed)
     uint64_t piece_bytes[PIECES] = {0}, held_bytes = 0;
     struct ledger_client *client;
 
-    if (ledger_client_new(areas.limits_fd, areas.ledger_fd, sizeof(struct ledger_limits), sizeof(struct ledger), slot, &client) < 0)
+    if (ledger_client_new(areas.limits_fd, areas.ledger_fd, sizeof(struct ledger_limits),
+                          sizeof(struct ledger), slot, &client) < 0)
         _exit(2);
     while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
         unsigned i = random_next(&seed) % PIECES;
@@ -151,13 +152,15 @@ static int finish(void)
 
 int main(int argc, char **argv)
 {
-    const struct ledger_device_spec spec = {.memory_limit_bytes = LIMIT_BYTES, .memory_capacity_bytes = LIMIT_BYTES};
+    const struct ledger_device_spec spec = {.memory_limit_bytes = LIMIT_BYTES,
+                                            .memory_capacity_bytes = LIMIT_BYTES};
     uint64_t end_ns = clock_monotonic_ns() + (uint64_t)(argc > 1 ? atoi(argv[1]) : 3) * NS_PER_S;
     uint32_t seed = (uint32_t)getpid() | 1;
     int failures;
 
     if (THREAD_SANITIZER) {
-        printf("SKIP: ThreadSanitizer puts a lock of each process in place of the 16-byte compare-and-swap; between processes that "
+        printf("SKIP: ThreadSanitizer puts a lock of each process in place of the 16-byte compare-and-swap; "
+               "between processes that "
                "is no atom. ledger_threads is the test for it.\n");
         return 77;
     }
@@ -179,7 +182,7 @@ int main(int argc, char **argv)
         worker_start(victim, random_next(&seed));
     }
     failures = finish();
-    printf("%lu operations, %lu kills, seen over the limit %lu times, %d failures\n", atomic_load(&shared->operations), kills,
-           atomic_load(&shared->over), failures);
+    printf("%lu operations, %lu kills, seen over the limit %lu times, %d failures\n",
+           atomic_load(&shared->operations), kills, atomic_load(&shared->over), failures);
     return failures || atomic_load(&shared->over) || !kills;
 }

@@ -1,5 +1,6 @@
-/* The account's promises in one process: exact sums, refusals that take nothing, limits that move, slots that come back, areas that
- * cannot be forged or shrunk, readers that do not believe what a tenant wrote. Races and deaths are in tests/multi. */
+/* The account's promises in one process: exact sums, refusals that take nothing, limits that move, slots that
+ * come back, areas that cannot be forged or shrunk, readers that do not believe what a tenant wrote. Races
+ * and deaths are in tests/multi. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -26,13 +27,15 @@ struct fixture {
     uint32_t slot[2], generation[2];
 };
 
-static struct ledger_client *client_of(struct ledger_areas *areas, int pid, uint32_t *ret_slot, uint32_t *ret_generation)
+static struct ledger_client *client_of(struct ledger_areas *areas, int pid, uint32_t *ret_slot,
+                                       uint32_t *ret_generation)
 {
     struct ledger_client *client;
 
     assert_int_equal(ledger_slot_grant(areas, pid, 1, 0, "prog", ret_slot, ret_generation), 0);
-    assert_int_equal(ledger_client_new(areas->limits_fd, areas->ledger_fd, sizeof(struct ledger_limits), sizeof(struct ledger),
-                                       *ret_slot, &client), 0);
+    assert_int_equal(ledger_client_new(areas->limits_fd, areas->ledger_fd, sizeof(struct ledger_limits),
+                                       sizeof(struct ledger), *ret_slot, &client),
+                     0);
     return client;
 }
 
@@ -95,7 +98,7 @@ static void a_refused_reservation_takes_nothing(void **state)
     assert_int_equal(ledger_own_bytes(f->client[0], 0), 600);
     assert_int_equal(ledger_own_bytes(f->client[1], 0), 0);
     ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
-    assert_int_equal(usage.refused_total, 10);
+    assert_int_equal(usage.denied_total, 10);
     assert_int_equal(ledger_reserve(f->client[0], 0, 400), 0);
     ledger_release(f->client[0], 0, 1000);
     assert_int_equal(ledger_used_bytes(f->client[0], 0), 0);
@@ -257,13 +260,18 @@ static void what_is_not_a_ledger_is_refused(void **state)
 
     assert_int_equal(ftruncate(unsealed, 4 << 20), 0);
     assert_int_equal(ledger_client_new(f->areas.limits_fd, unsealed, limits, ledger, 0, &client), -EBADMSG);
-    assert_int_equal(ledger_client_new(f->areas.ledger_fd, f->areas.ledger_fd, limits, ledger, 0, &client), -EBADMSG);
-    assert_int_equal(ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits - 1, ledger, 0, &client), -EBADMSG);
-    assert_int_equal(ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger * 8, 0, &client), -EBADMSG);
-    assert_int_equal(ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger, LEDGER_SLOTS_MAX, &client),
+    assert_int_equal(ledger_client_new(f->areas.ledger_fd, f->areas.ledger_fd, limits, ledger, 0, &client),
                      -EBADMSG);
+    assert_int_equal(
+        ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits - 1, ledger, 0, &client), -EBADMSG);
+    assert_int_equal(
+        ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger * 8, 0, &client), -EBADMSG);
+    assert_int_equal(
+        ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger, LEDGER_SLOTS_MAX, &client),
+        -EBADMSG);
     f->areas.limits->major++;
-    assert_int_equal(ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger, 0, &client), -EPROTO);
+    assert_int_equal(ledger_client_new(f->areas.limits_fd, f->areas.ledger_fd, limits, ledger, 0, &client),
+                     -EPROTO);
     assert_null(client);
     close(unsealed);
 }

@@ -1,4 +1,5 @@
-/* Contexts and modules: charged by what the driver's NVML says, undone when they do not fit, given back with all that was in them. */
+/* Contexts and modules: charged by what the driver's NVML says, undone when they do not fit, given back with
+ * all that was in them. */
 #include "shim_fixture.h"
 
 TEST(a_context_is_charged_what_it_costs)

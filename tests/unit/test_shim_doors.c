@@ -1,5 +1,5 @@
-/* No door of the driver API to device memory is left open: every function that the description marks as one is hooked, or refused because it
- * is only named there, or stands here with the reason why it need not be. */
+/* No door of the driver API to device memory is left open: every function that the description marks as one
+ * is hooked, or refused because it is only named there, or stands here with the reason why it need not be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,8 @@ static const struct {
     const char *symbol, *reason;
 } need_not[] = {
     {"cuMemRetainAllocationHandle", "needs a handle of cuMemCreate, which is refused"},
-    {"cuCheckpointProcessRestore", "brings back what is charged already: a checkpoint gives nothing back to the ledger"},
+    {"cuCheckpointProcessRestore",
+     "brings back what is charged already: a checkpoint gives nothing back to the ledger"},
     {"cuGraphAddMemFreeNode", "frees what only an allocating node makes"},
     {"cuGraphLaunch", "a graph can have no memory node"},
     {"cuGraphLaunch_ptsz", "a graph can have no memory node"},

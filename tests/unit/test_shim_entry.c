@@ -1,5 +1,5 @@
-/* How a process comes under its limit, or does not: no instance, an instance, a daemon that says no; what cuGetProcAddress answers; what
- * a fork does; doors that are refused; what NVML shows. */
+/* How a process comes under its limit, or does not: no instance, an instance, a daemon that says no; what
+ * cuGetProcAddress answers; what a fork does; doors that are refused; what NVML shows. */
 #include "shim_fixture.h"
 
 #include <dirent.h>
@@ -33,7 +33,8 @@ TEST(what_is_not_hooked_reaches_the_driver_with_all_its_arguments)
 
     CHECK_EQUAL(s->cuda.cuLaunchKernel(NULL, 1, 0, 0, 0, 0, 2, 4, NULL, NULL, NULL), CUDA_SUCCESS);
     CHECK_EQUAL(strcmp(s->fake->last_call, "cuLaunchKernel"), 0);
-    CHECK_EQUAL(s->cuda.cuOccupancyMaxActiveBlocksPerMultiprocessor(NULL, NULL, 0, 0), CUDA_ERROR_NOT_SUPPORTED);
+    CHECK_EQUAL(s->cuda.cuOccupancyMaxActiveBlocksPerMultiprocessor(NULL, NULL, 0, 0),
+                CUDA_ERROR_NOT_SUPPORTED);
 }
 
 static unsigned descriptors_open(void)
@@ -87,7 +88,8 @@ TEST(a_missing_driver_is_said_so)
 
     setenv("VGPU_DRIVER_DIR", "/nonexistent", 1);
     CHECK_EQUAL(s->cuda.cuInit(0), CUDA_ERROR_SHARED_OBJECT_INIT_FAILED);
-    CHECK_EQUAL(s->cuda.cuLaunchKernel(NULL, 1, 0, 0, 0, 0, 2, 4, NULL, NULL, NULL), CUDA_ERROR_SHARED_OBJECT_INIT_FAILED);
+    CHECK_EQUAL(s->cuda.cuLaunchKernel(NULL, 1, 0, 0, 0, 0, 2, 4, NULL, NULL, NULL),
+                CUDA_ERROR_SHARED_OBJECT_INIT_FAILED);
 }
 
 TEST(our_own_library_is_never_taken_for_the_driver)
@@ -109,9 +111,13 @@ TEST(proc_address_gives_our_variant_of_just_the_version_asked_for)
     CHECK(function == (void *)s->cuda.cuMemAlloc_v2);
     CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuMemAlloc", &function, 2000, 0, NULL), CUDA_SUCCESS);
     CHECK(function == (void *)s->cuda.cuMemAlloc);
-    CHECK_EQUAL(s->cuda.cuGetProcAddress("cuMemAllocAsync", &function, 12000, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM), CUDA_SUCCESS);
+    CHECK_EQUAL(s->cuda.cuGetProcAddress("cuMemAllocAsync", &function, 12000,
+                                         CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM),
+                CUDA_SUCCESS);
     CHECK(function == (void *)s->cuda.cuMemAllocAsync_ptsz);
-    CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuMemAllocAsync", &function, 12000, CU_GET_PROC_ADDRESS_LEGACY_STREAM, NULL), CUDA_SUCCESS);
+    CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuMemAllocAsync", &function, 12000,
+                                            CU_GET_PROC_ADDRESS_LEGACY_STREAM, NULL),
+                CUDA_SUCCESS);
     CHECK(function == (void *)s->cuda.cuMemAllocAsync);
     CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuGetProcAddress", &function, 12000, 0, NULL), CUDA_SUCCESS);
     CHECK(function == (void *)s->cuda.cuGetProcAddress_v2);
@@ -132,7 +138,8 @@ TEST(an_allocating_function_newer_than_we_know_is_refused)
     struct stage *s = stage_open(1 * GIB, 1 * GIB);
     void *function;
 
-    CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuMemAllocNew", &function, 14000, 0, NULL), CUDA_ERROR_NOT_FOUND);
+    CHECK_EQUAL(s->cuda.cuGetProcAddress_v2("cuMemAllocNew", &function, 14000, 0, NULL),
+                CUDA_ERROR_NOT_FOUND);
     CHECK(!function);
 }
 
@@ -164,7 +171,8 @@ TEST(a_forked_child_gets_a_slot_of_its_own)
     CHECK_EQUAL(s->cuda.cuMemAlloc_v2(&a, 100 * MIB), CUDA_SUCCESS);
     pid = fork();
     if (pid == 0) {
-        /* The fake driver works on in a child, so what the parent had can be freed there: that gives back nothing of the parent's. */
+        /* The fake driver works on in a child, so what the parent had can be freed there: that gives back
+         * nothing of the parent's. */
         CUdeviceptr b;
 
         if (s->cuda.cuMemFree_v2(a) != CUDA_SUCCESS || s->cuda.cuMemAlloc_v2(&b, 30 * MIB) != CUDA_SUCCESS)

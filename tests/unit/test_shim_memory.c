@@ -1,5 +1,5 @@
-/* cuMemAlloc and its family under a limit, over a driver whose own account judges: what the ledger says is what the device holds, to the
- * byte, whatever succeeded, failed or was freed how. */
+/* cuMemAlloc and its family under a limit, over a driver whose own account judges: what the ledger says is
+ * what the device holds, to the byte, whatever succeeded, failed or was freed how. */
 #include "shim_fixture.h"
 
 TEST(an_allocation_is_charged_as_the_device_takes_it)

@@ -27,7 +27,8 @@ TEST(a_pool_stops_at_the_limit_and_room_in_the_pool_is_used_up_first)
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[0], 20 * MIB, NULL), CUDA_SUCCESS);
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[1], 40 * MIB, NULL), CUDA_ERROR_OUT_OF_MEMORY);
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[1], 30 * MIB, NULL), CUDA_SUCCESS);
-    CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[2], 14 * MIB, NULL), CUDA_ERROR_OUT_OF_MEMORY); /* 12 and 2 are left */
+    CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[2], 14 * MIB, NULL),
+                CUDA_ERROR_OUT_OF_MEMORY); /* 12 and 2 are left */
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[2], 12 * MIB, NULL), CUDA_SUCCESS);
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[3], 3 * MIB, NULL), CUDA_ERROR_OUT_OF_MEMORY);
     CHECK_EQUAL(s->cuda.cuMemAllocAsync(&a[3], 2 * MIB, NULL), CUDA_SUCCESS);

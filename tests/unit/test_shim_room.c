@@ -1,4 +1,5 @@
-/* What is known to be free in a pool: only what is, joined where it lies together, and never more than the list has room for. */
+/* What is known to be free in a pool: only what is, joined where it lies together, and never more than the
+ * list has room for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
