@@ -1,5 +1,6 @@
-/* How fast the interpreter is on this machine: matrix product of order N (512) in 16x16 tiles, one host thread and all.
- * Usage: exec PTX-OF-tests/kernels/matmul.cu [N]. Prints one line a run: multiply-adds and warp instructions per second. */
+/* How fast the interpreter is on this machine: matrix product of order N (512) in 16x16 tiles, one host
+ * thread and all. Usage: exec PTX-OF-tests/kernels/matmul.cu [N]. Prints one line a run: multiply-adds and
+ * warp instructions per second. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -67,9 +68,9 @@ static void report(const struct exec_launch *launch, unsigned n, unsigned thread
     }
     printf("%u threads: %6.1f Mmadd/s (%6.1f a core), %5.1f M warp instructions/s, %llu warp instructions, "
            "%llu modelled cycles\n",
-           threads ? threads : pool_threads(), (double)n * n * n * 1e3 / (double)ns, (double)n * n * n * 1e3 / (double)cpu,
-           (double)result.warp_instructions * 1e3 / (double)ns, (unsigned long long)result.warp_instructions,
-           (unsigned long long)result.model_cycles);
+           threads ? threads : pool_threads(), (double)n * n * n * 1e3 / (double)ns,
+           (double)n * n * n * 1e3 / (double)cpu, (double)result.warp_instructions * 1e3 / (double)ns,
+           (unsigned long long)result.warp_instructions, (unsigned long long)result.model_cycles);
 }
 
 int main(int argc, char **argv)
@@ -98,8 +99,12 @@ int main(int argc, char **argv)
     }
     exec_program_bind(program, NULL, NULL);
     for (unsigned threads = 1;; threads = 0) {
-        struct exec_launch launch = {.program = program, .grid = {(n + 15) / 16, (n + 15) / 16, 1}, .block = {16, 16, 1},
-                                     .params = &params, .memory = {.find = find, .owner = &buffers}, .sm_count = 16,
+        struct exec_launch launch = {.program = program,
+                                     .grid = {(n + 15) / 16, (n + 15) / 16, 1},
+                                     .block = {16, 16, 1},
+                                     .params = &params,
+                                     .memory = {.find = find, .owner = &buffers},
+                                     .sm_count = 16,
                                      .clock_khz = 1000000};
 
         report(&launch, n, threads);
