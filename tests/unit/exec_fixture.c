@@ -157,10 +157,19 @@ int fixture_launch(struct fixture *f, const char *kernel, const uint32_t grid[3]
     const struct exec_kernel *info = fixture_kernel_info(f, kernel);
     char *memory = calloc(1, (size_t)info->param_bytes + 8);
     struct exec_launch launch = {
-        .program = f->program, .kernel = fixture_kernel(f, kernel), .grid = {grid[0], grid[1], grid[2]},
-        .block = {block[0], block[1], block[2]}, .dynamic_shared_bytes = f->dynamic_shared_bytes, .params = memory,
-        .cooperative = f->cooperative, .memory = fixture_memory(f),
-        .sm_count = f->sm_count, .start_ns = f->start_ns, .clock_khz = f->clock_khz, .print = print, .print_owner = f,
+        .program = f->program,
+        .kernel = fixture_kernel(f, kernel),
+        .grid = {grid[0], grid[1], grid[2]},
+        .block = {block[0], block[1], block[2]},
+        .dynamic_shared_bytes = f->dynamic_shared_bytes,
+        .params = memory,
+        .cooperative = f->cooperative,
+        .memory = fixture_memory(f),
+        .sm_count = f->sm_count,
+        .start_ns = f->start_ns,
+        .clock_khz = f->clock_khz,
+        .print = print,
+        .print_owner = f,
         .cancel = f->cancel,
     };
     int ret;
@@ -175,8 +184,8 @@ int fixture_launch(struct fixture *f, const char *kernel, const uint32_t grid[3]
     return ret;
 }
 
-static struct exec_result run_list(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block, unsigned n,
-                                   va_list args)
+static struct exec_result run_list(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block,
+                                   unsigned n, va_list args)
 {
     uint32_t g[3] = {grid, 1, 1}, b[3] = {block, 1, 1};
     struct exec_result result;
@@ -189,7 +198,8 @@ static struct exec_result run_list(struct fixture *f, const char *kernel, uint32
     return result;
 }
 
-struct exec_result fixture_try(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block, unsigned n, ...)
+struct exec_result fixture_try(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block,
+                               unsigned n, ...)
 {
     struct exec_result result;
     va_list args;
@@ -200,7 +210,8 @@ struct exec_result fixture_try(struct fixture *f, const char *kernel, uint32_t g
     return result;
 }
 
-struct exec_result fixture_run(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block, unsigned n, ...)
+struct exec_result fixture_run(struct fixture *f, const char *kernel, uint32_t grid, uint32_t block,
+                               unsigned n, ...)
 {
     struct exec_result result;
     va_list args;

@@ -13,7 +13,8 @@ static void issue_is_the_sum_of_counts_times_cost(void **unused)
     uint64_t counts[COST_CLASS_COUNT] = {[COST_FP32] = 10, [COST_FP64] = 3};
 
     assert_int_equal(cost_issue_cycles(counts), (10 * cost_table[COST_FP32].issue_quarter_cycles +
-                                                 3 * cost_table[COST_FP64].issue_quarter_cycles + 3) / 4);
+                                                 3 * cost_table[COST_FP64].issue_quarter_cycles + 3) /
+                                                    4);
     assert_int_equal(cost_issue_cycles((uint64_t[COST_CLASS_COUNT]){0}), 0);
 }
 

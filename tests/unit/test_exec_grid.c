@@ -1,6 +1,7 @@
 /* Whole launches: host threads, printing, clocks and modelled time, refusals, cancelling, fork. */
 #include "exec_fixture.h"
 
+#include <fenv.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +12,10 @@
 
 /* Uneven work: each thread loops tid * 3 + block times, with a barrier behind. */
 #define UNEVEN                                                                                               \
-    KERNEL_1("mov.u32 %r1, %tid.x;\nmov.u32 %r2, %ctaid.x;\nmad.lo.u32 %r3, %r1, 3, %r2;\nmov.u32 %r4, 0;\n"    \
-             "L: setp.ge.u32 %p1, %r4, %r3;\n@%p1 bra D;\nadd.u32 %r4, %r4, 1;\nbra.uni L;\nD: bar.sync 0;\n"     \
-             "red.global.add.u32 [%rd1], %r4;\n")
+    KERNEL_1(                                                                                                \
+        "mov.u32 %r1, %tid.x;\nmov.u32 %r2, %ctaid.x;\nmad.lo.u32 %r3, %r1, 3, %r2;\nmov.u32 %r4, 0;\n"      \
+        "L: setp.ge.u32 %p1, %r4, %r3;\n@%p1 bra D;\nadd.u32 %r4, %r4, 1;\nbra.uni L;\nD: bar.sync 0;\n"     \
+        "red.global.add.u32 [%rd1], %r4;\n")
 
 static void results_and_counts_do_not_depend_on_host_threads(void **unused)
 {
@@ -64,10 +66,14 @@ static void block_indices_cover_three_dimensions(void **unused)
     uint64_t out;
 
     fixture_open(&f, KERNEL_1("mov.u32 %r1, %ctaid.x;\nmov.u32 %r2, %ctaid.y;\nmov.u32 %r3, %ctaid.z;\n"
-                              "mov.u32 %r4, %nctaid.x;\nmov.u32 %r5, %nctaid.y;\nmad.lo.u32 %r6, %r3, %r5, %r2;\nmad.lo.u32 %r6, %r6, %r4, %r1;\n"
-                              "mov.u32 %r11, %tid.x;\nmov.u32 %r12, %tid.y;\nmov.u32 %r13, %tid.z;\nmov.u32 %r14, %ntid.x;\nmov.u32 %r15, %ntid.y;\n"
-                              "mad.lo.u32 %r16, %r13, %r15, %r12;\nmad.lo.u32 %r16, %r16, %r14, %r11;\nmad.lo.u32 %r7, %r6, 24, %r16;\n"
-                              "mul.wide.u32 %rd2, %r7, 4;\nadd.u64 %rd3, %rd1, %rd2;\natom.global.add.u32 %r8, [%rd3], %r7;\n"));
+                              "mov.u32 %r4, %nctaid.x;\nmov.u32 %r5, %nctaid.y;\nmad.lo.u32 %r6, %r3, %r5, "
+                              "%r2;\nmad.lo.u32 %r6, %r6, %r4, %r1;\n"
+                              "mov.u32 %r11, %tid.x;\nmov.u32 %r12, %tid.y;\nmov.u32 %r13, %tid.z;\nmov.u32 "
+                              "%r14, %ntid.x;\nmov.u32 %r15, %ntid.y;\n"
+                              "mad.lo.u32 %r16, %r13, %r15, %r12;\nmad.lo.u32 %r16, %r16, %r14, "
+                              "%r11;\nmad.lo.u32 %r7, %r6, 24, %r16;\n"
+                              "mul.wide.u32 %rd2, %r7, 4;\nadd.u64 %rd3, %rd1, %rd2;\natom.global.add.u32 "
+                              "%r8, [%rd3], %r7;\n"));
     out = fixture_buffer(&f, 60 * 24 * 4);
     assert_int_equal(fixture_launch(&f, "k", grid, block, &out, 1, &result), 0);
     assert_int_equal(result.fault, EXEC_OK);
@@ -77,13 +83,17 @@ static void block_indices_cover_three_dimensions(void **unused)
 }
 
 #define PRINTING                                                                                             \
-    KERNEL_HEAD ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"                      \
-                ".global .align 1 .b8 text[11] = {98, 108, 111, 99, 107, 32, 37, 117, 10, 0, 0};\n" /* "block %u\n" */  \
-                ".visible .entry k(.param .u64 a) {\n" KERNEL_REGS ".local .align 8 .b8 l[8];\n"              \
-                "mov.u64 %rd2, l;\ncvta.local.u64 %rd3, %rd2;\nmov.u32 %r1, %ctaid.x;\nst.local.u32 [%rd2], %r1;\n"    \
-                "mov.u64 %rd4, text;\ncvta.global.u64 %rd5, %rd4;\n"                                         \
-                "{ .param .b64 p0; .param .b64 p1; .param .b32 r0; st.param.b64 [p0], %rd5; st.param.b64 [p1], %rd3;\n" \
-                "call.uni (r0), vprintf, (p0, p1); ld.param.b32 %r2, [r0]; }\nsetp.ne.u32 %p1, %r2, 1;\n@%p1 trap;\nret;\n}\n"
+    KERNEL_HEAD                                                                                              \
+        ".extern .func (.param .b32 r) vprintf(.param .b64 f, .param .b64 a);\n"                             \
+        ".global .align 1 .b8 text[11] = {98, 108, 111, 99, 107, 32, 37, 117, 10, 0, 0};\n" /* "block %u\n"  \
+                                                                                             */              \
+        ".visible .entry k(.param .u64 a) {\n" KERNEL_REGS ".local .align 8 .b8 l[8];\n"                     \
+        "mov.u64 %rd2, l;\ncvta.local.u64 %rd3, %rd2;\nmov.u32 %r1, %ctaid.x;\nst.local.u32 [%rd2], %r1;\n"  \
+        "mov.u64 %rd4, text;\ncvta.global.u64 %rd5, %rd4;\n"                                                 \
+        "{ .param .b64 p0; .param .b64 p1; .param .b32 r0; st.param.b64 [p0], %rd5; st.param.b64 [p1], "     \
+        "%rd3;\n"                                                                                            \
+        "call.uni (r0), vprintf, (p0, p1); ld.param.b32 %r2, [r0]; }\nsetp.ne.u32 %p1, %r2, 1;\n@%p1 "       \
+        "trap;\nret;\n}\n"
 
 static void printed_text_comes_in_block_order_whoever_ran_first(void **unused)
 {
@@ -106,13 +116,17 @@ static void an_assertion_says_what_and_where(void **unused)
     struct exec_result result;
     struct fixture f;
 
-    fixture_open(&f, KERNEL_HEAD ".extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, .param .b64 n, .param .b64 c);\n"
-                                 ".global .align 1 .b8 message[6] = {120, 32, 62, 32, 48, 0};\n.global .align 1 .b8 file[5] = {97, 46, 99, 117, 0};\n"
-                                 ".visible .entry k() {\n" KERNEL_REGS
-                                 "mov.u64 %rd1, message;\nmov.u64 %rd2, file;\nmov.u64 %rd3, 1;\n"
-                                 "{ .param .b64 a; .param .b64 b; .param .b32 c; .param .b64 d; .param .b64 e;\n"
-                                 "st.param.b64 [a], %rd1; st.param.b64 [b], %rd2; st.param.b32 [c], 12; st.param.b64 [d], %rd2; st.param.b64 [e], %rd3;\n"
-                                 "call.uni __assertfail, (a, b, c, d, e); }\nret;\n}\n");
+    fixture_open(&f,
+                 KERNEL_HEAD ".extern .func __assertfail(.param .b64 m, .param .b64 f, .param .b32 l, .param "
+                             ".b64 n, .param .b64 c);\n"
+                             ".global .align 1 .b8 message[6] = {120, 32, 62, 32, 48, 0};\n.global .align 1 "
+                             ".b8 file[5] = {97, 46, 99, 117, 0};\n"
+                             ".visible .entry k() {\n" KERNEL_REGS
+                             "mov.u64 %rd1, message;\nmov.u64 %rd2, file;\nmov.u64 %rd3, 1;\n"
+                             "{ .param .b64 a; .param .b64 b; .param .b32 c; .param .b64 d; .param .b64 e;\n"
+                             "st.param.b64 [a], %rd1; st.param.b64 [b], %rd2; st.param.b32 [c], 12; "
+                             "st.param.b64 [d], %rd2; st.param.b64 [e], %rd3;\n"
+                             "call.uni __assertfail, (a, b, c, d, e); }\nret;\n}\n");
     result = fixture_try(&f, "k", 1, 1, 0);
     assert_int_equal(result.fault, EXEC_FAULT_ASSERT);
     assert_non_null(strstr(result.fault_text, "assertion `x > 0' failed, a.cu:12"));
@@ -127,9 +141,11 @@ static void clocks_start_where_the_launch_says(void **unused)
     uint64_t out;
     uint64_t *said;
 
-    fixture_open(&f, KERNEL_1("mov.u64 %rd2, %globaltimer;\nmov.u64 %rd3, %clock64;\nmov.u32 %r1, %clock;\nmov.u32 %r2, %globaltimer_lo;\n"
+    fixture_open(&f, KERNEL_1("mov.u64 %rd2, %globaltimer;\nmov.u64 %rd3, %clock64;\nmov.u32 %r1, "
+                              "%clock;\nmov.u32 %r2, %globaltimer_lo;\n"
                               "nanosleep.u32 500000;\nmov.u64 %rd4, %globaltimer;\n"
-                              "st.global.v2.u64 [%rd1], {%rd2, %rd3};\nst.global.v2.u32 [%rd1+16], {%r1, %r2};\nst.global.u64 [%rd1+24], %rd4;\n"));
+                              "st.global.v2.u64 [%rd1], {%rd2, %rd3};\nst.global.v2.u32 [%rd1+16], {%r1, "
+                              "%r2};\nst.global.u64 [%rd1+24], %rd4;\n"));
     f.start_ns = UINT64_C(10000000000);
     f.clock_khz = 1500000;
     out = fixture_buffer(&f, 32);
@@ -137,14 +153,16 @@ static void clocks_start_where_the_launch_says(void **unused)
     said = fixture_host(&f, out);
     assert_in_range(said[0], f.start_ns, f.start_ns + 100);
     assert_in_range(said[1], f.start_ns * 3 / 2, f.start_ns * 3 / 2 + 100);
-    assert_in_range(said[2] & UINT32_MAX, (uint32_t)(f.start_ns * 3 / 2), (uint32_t)(f.start_ns * 3 / 2) + 100);
+    assert_in_range(said[2] & UINT32_MAX, (uint32_t)(f.start_ns * 3 / 2),
+                    (uint32_t)(f.start_ns * 3 / 2) + 100);
     assert_in_range(said[2] >> 32, (uint32_t)f.start_ns, (uint32_t)f.start_ns + 100);
     assert_in_range(said[3] - said[0], 500000, 500200);
     fixture_close(&f);
 }
 
 #define SPIN                                                                                                 \
-    KERNEL_1("mov.u64 %rd2, %clock64;\nL: mov.u64 %rd3, %clock64;\nsub.u64 %rd4, %rd3, %rd2;\nsetp.lt.u64 %p1, %rd4, %rd1;\n@%p1 bra L;\n")
+    KERNEL_1("mov.u64 %rd2, %clock64;\nL: mov.u64 %rd3, %clock64;\nsub.u64 %rd4, %rd3, %rd2;\nsetp.lt.u64 "  \
+             "%p1, %rd4, %rd1;\n@%p1 bra L;\n")
 
 static void a_delay_loop_is_long_for_the_model_and_short_for_the_host(void **unused)
 {
@@ -166,8 +184,10 @@ static void a_loop_that_also_watches_memory_is_not_hurried(void **unused)
     struct fixture f;
     uint64_t out;
 
-    fixture_open(&f, KERNEL_2("mov.u64 %rd3, %clock64;\nL: ld.volatile.global.u32 %r1, [%rd1];\nmov.u64 %rd4, %clock64;\n"
-                              "sub.u64 %rd5, %rd4, %rd3;\nsetp.lt.u64 %p1, %rd5, %rd2;\n@%p1 bra L;\n"));
+    fixture_open(
+        &f,
+        KERNEL_2("mov.u64 %rd3, %clock64;\nL: ld.volatile.global.u32 %r1, [%rd1];\nmov.u64 %rd4, %clock64;\n"
+                 "sub.u64 %rd5, %rd4, %rd3;\nsetp.lt.u64 %p1, %rd5, %rd2;\n@%p1 bra L;\n"));
     out = fixture_buffer(&f, 4);
     result = fixture_run(&f, "k", 1, 1, 2, out, (uint64_t)100000);
     assert_true(result.warp_instructions > 2000);
@@ -231,8 +251,10 @@ static void an_unsupported_kernel_says_so_and_leaves_the_others(void **unused)
     struct exec_result result;
     struct fixture f;
 
-    fixture_open(&f, KERNEL_HEAD ".func helper() { .reg .b32 %r<4>; .reg .b64 %rd<2>;\ncp.async.ca.shared.global [%r1], [%rd1], 4;\nret; }\n"
-                                 ".visible .entry good() { ret; }\n.visible .entry bad() { call helper, (); ret; }\n");
+    fixture_open(&f, KERNEL_HEAD
+                 ".func helper() { .reg .b32 %r<4>; .reg .b64 %rd<2>;\ncp.async.ca.shared.global [%r1], "
+                 "[%rd1], 4;\nret; }\n"
+                 ".visible .entry good() { ret; }\n.visible .entry bad() { call helper, (); ret; }\n");
     info = fixture_kernel_info(&f, "bad");
     assert_non_null(info->unsupported);
     assert_non_null(strstr(info->unsupported, "cp.async"));
@@ -310,9 +332,29 @@ static void a_forked_child_runs_grids_with_threads_of_its_own(void **unused)
     fixture_close(&f);
 }
 
+static void the_callers_rounding_changes_no_bit_and_comes_back(void **unused)
+{
+    struct fixture f;
+    float *out;
+    uint64_t a;
+
+    fixture_open(&f, KERNEL_1("mov.f32 %f1, 0f3F800000;\nmov.f32 %f2, 0f40400000;\ndiv.rn.f32 %f3, %f1, %f2;\n"
+                              "st.global.f32 [%rd1], %f3;\nmov.f32 %f4, 0f00000001;\nadd.rn.f32 %f5, %f4, %f4;\n"
+                              "st.global.f32 [%rd1+4], %f5;\n"));
+    a = fixture_buffer(&f, 8);
+    out = fixture_host(&f, a);
+    assert_int_equal(fesetround(FE_UPWARD), 0);
+    fixture_run(&f, "k", 1, 1, 1, a);
+    assert_int_equal(fegetround(), FE_UPWARD);
+    fesetround(FE_TONEAREST);
+    assert_memory_equal(out, ((uint32_t[]){0x3eaaaaab, 2}), 8);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_callers_rounding_changes_no_bit_and_comes_back),
         cmocka_unit_test(results_and_counts_do_not_depend_on_host_threads),
         cmocka_unit_test(more_blocks_than_the_window_all_run_once),
         cmocka_unit_test(block_indices_cover_three_dimensions),

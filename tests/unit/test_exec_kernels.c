@@ -1,5 +1,5 @@
-/* The kernels of tests/kernels, compiled by clang or by nvcc, against C on the host. Usage: test_exec_kernels clang|nvcc,
- * with the folder of the PTX in TEST_KERNELS. */
+/* The kernels of tests/kernels, compiled by clang or by nvcc, against C on the host. Usage: test_exec_kernels
+ * clang|nvcc, with the folder of the PTX in TEST_KERNELS. */
 #include "exec_fixture.h"
 
 #include <math.h>
@@ -243,7 +243,8 @@ static void check_math(const float *in, const float *out, int n)
 {
     for (int i = 0; i < n; i++) {
         double x = in[i];
-        double wanted[10] = {sin(x), cos(x), exp(x), log(x), pow(x, 1.5), tanh(x), atan2(x, 2), sqrt(x), x * x - 1, 1 / x};
+        double wanted[10] = {sin(x),  cos(x),      exp(x),  log(x),    pow(x, 1.5),
+                             tanh(x), atan2(x, 2), sqrt(x), x * x - 1, 1 / x};
 
         for (int row = 0; row < 10; row++)
             assert_true(fabs(out[row * n + i] - wanted[row]) <= 4e-6 * fabs(wanted[row]) + 1e-6);

@@ -1,5 +1,6 @@
-/* One block: its memory, its warps in turn. A warp gets SLICE_INSTRUCTIONS and then the next one, because programs
- * exist that are right only where warps interleave; a load from device memory passes the turn on as well. Called by grid.c's workers. */
+/* One block: its memory, its warps in turn. A warp gets SLICE_INSTRUCTIONS and then the next one, because
+ * programs exist that are right only where warps interleave; a load from device memory passes the turn on as
+ * well. Called by grid.c's workers. */
 #include "softgpu/exec/block.h"
 
 #include <stdlib.h>
@@ -19,10 +20,16 @@ static void fill_thread_ids(struct warp *warp, const struct grid *grid)
     for (unsigned lane = 0; lane < LANES; lane++) {
         uint32_t t = warp->index * LANES + lane;
         uint32_t values[WARP_SLOTS] = {
-            [WARP_TID_X] = t % block[0], [WARP_TID_Y] = t / block[0] % block[1], [WARP_TID_Z] = t / block[0] / block[1],
-            [WARP_LANEID] = lane, [WARP_WARPID] = warp->index, [WARP_LANEMASK_EQ] = 1u << lane,
-            [WARP_LANEMASK_LT] = (1u << lane) - 1, [WARP_LANEMASK_LE] = (1u << lane) * 2 - 1,
-            [WARP_LANEMASK_GT] = ~((1u << lane) * 2 - 1), [WARP_LANEMASK_GE] = ~((1u << lane) - 1),
+            [WARP_TID_X] = t % block[0],
+            [WARP_TID_Y] = t / block[0] % block[1],
+            [WARP_TID_Z] = t / block[0] / block[1],
+            [WARP_LANEID] = lane,
+            [WARP_WARPID] = warp->index,
+            [WARP_LANEMASK_EQ] = 1u << lane,
+            [WARP_LANEMASK_LT] = (1u << lane) - 1,
+            [WARP_LANEMASK_LE] = (1u << lane) * 2 - 1,
+            [WARP_LANEMASK_GT] = ~((1u << lane) * 2 - 1),
+            [WARP_LANEMASK_GE] = ~((1u << lane) - 1),
         };
 
         for (unsigned slot = 0; slot < WARP_SLOTS; slot++)
@@ -55,7 +62,8 @@ static size_t bytes_per_warp(const struct grid *grid)
 {
     const struct function *f = grid->kernel->function;
 
-    return f->frame_bytes + align64((size_t)(f->param_bytes - f->entry_param_bytes) * LANES) + WARP_SLOTS * SLOT_BYTES;
+    return f->frame_bytes + align64((size_t)(f->param_bytes - f->entry_param_bytes) * LANES) +
+           WARP_SLOTS * SLOT_BYTES;
 }
 
 static bool map_local(struct block *block, const struct grid *grid)
@@ -73,7 +81,8 @@ static bool map_local(struct block *block, const struct grid *grid)
 struct block *block_new(struct grid *grid, struct worker *worker)
 {
     size_t per_warp = bytes_per_warp(grid), head = align64(sizeof(struct block));
-    size_t warps = align64(sizeof(struct warp) * grid->n_warps), shared = align64((size_t)grid->shared_bytes + 16);
+    size_t warps = align64(sizeof(struct warp) * grid->n_warps),
+           shared = align64((size_t)grid->shared_bytes + 16);
     char *memory = aligned_alloc(64, head + warps + shared + per_warp * grid->n_warps);
     struct block *block = (struct block *)memory;
 
@@ -133,7 +142,8 @@ void block_start(struct block *block, uint64_t number)
         struct warp *warp = &block->warps[i];
         uint32_t threads = grid->threads - i * LANES;
 
-        warp_start(warp, grid->kernel->function, threads >= LANES ? (uint32_t)FULL_MASK : (1u << threads) - 1);
+        warp_start(warp, grid->kernel->function,
+                   threads >= LANES ? (uint32_t)FULL_MASK : (1u << threads) - 1);
         for (unsigned axis = 0; axis < 3; axis++)
             fill_slot(warp, (enum warp_slot)(WARP_CTAID_X + axis), block->ctaid[axis]);
         fill_slot(warp, WARP_SMID, (uint32_t)(number % grid->launch->sm_count));
@@ -198,7 +208,7 @@ void block_cost(const struct block *block, uint64_t *ret_latency_cycles, uint64_
     uint64_t counts[COST_CLASS_COUNT] = {0}, latest = 0;
 
     for (uint32_t i = 0; i < block->n_warps; i++) {
-        for (int class = 0; class < COST_CLASS_COUNT; class++)
+        for (int class = 0; class < COST_CLASS_COUNT; class ++)
             counts[class] += block->warps[i].counts[class];
         if (block->warps[i].cycles > latest)
             latest = block->warps[i].cycles;

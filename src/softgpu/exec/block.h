@@ -15,9 +15,9 @@ struct barrier {
     uint32_t extra_threads;      /* arrivals of warps that arrived more than once in this phase */
     uint32_t wanted_threads;     /* 0: all live threads */
     bool in_use;
-    uint32_t true_count;         /* reduction: threads whose predicate was true, threads in all */
+    uint32_t true_count; /* reduction: threads whose predicate was true, threads in all */
     uint32_t red_count;
-    uint64_t cycles;             /* latest clock of those that arrived */
+    uint64_t cycles; /* latest clock of those that arrived */
 };
 
 struct text_piece {
@@ -29,18 +29,18 @@ struct text_piece {
 struct block {
     struct grid *grid;
     struct worker *worker;
-    uint64_t number;            /* in launch order */
+    uint64_t number; /* in launch order */
     uint32_t ctaid[3];
     uint32_t n_warps, live_warps;
     struct warp *warps;
     char *shared;
     struct barrier barriers[BARRIERS];
-    uint64_t instructions;      /* executed so far */
+    uint64_t instructions; /* executed so far */
     struct text_piece *text, **text_end;
-    struct block *next;         /* resident with a worker, or free */
-    char *memory;               /* everything above but text: one piece */
+    struct block *next; /* resident with a worker, or free */
+    char *memory;       /* everything above but text: one piece */
     size_t memory_bytes;
-    char *local;                /* stacks of its threads; mapped when the kernel has any */
+    char *local; /* stacks of its threads; mapped when the kernel has any */
     size_t local_bytes;
 };
 
@@ -68,25 +68,25 @@ struct grid {
     const char *kernel_name;
     uint64_t n_blocks;
     uint32_t threads, n_warps;
-    uint32_t shared_bytes;       /* static + dynamic */
-    uint32_t stack_stride;       /* local bytes a thread */
+    uint32_t shared_bytes;         /* static + dynamic */
+    uint32_t stack_stride;         /* local bytes a thread */
     const struct lanes_ops *lanes; /* memory access for this processor */
-    char *launch_slots;          /* BASE_LAUNCH lane arrays */
-    char *params;                /* the parameter block, a copy */
+    char *launch_slots;            /* BASE_LAUNCH lane arrays */
+    char *params;                  /* the parameter block, a copy */
     uint32_t param_bytes;
-    uint64_t start_cycles;       /* %clock64 at modelled cycle 0 */
+    uint64_t start_cycles; /* %clock64 at modelled cycle 0 */
     uint64_t workspace[WORKSPACE_WORDS];
-    uint32_t max_resident;       /* blocks that may be resident at once, all workers together */
+    uint32_t max_resident; /* blocks that may be resident at once, all workers together */
 
-    uint64_t next_block;         /* atomic: the next to start */
-    uint32_t resident;           /* atomic */
-    uint32_t stop;               /* atomic: a fault or cancellation */
+    uint64_t next_block; /* atomic: the next to start */
+    uint32_t resident;   /* atomic */
+    uint32_t stop;       /* atomic: a fault or cancellation */
 
-    pthread_mutex_t lock;        /* guards what follows */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t retired_some;
     struct exec_result *result;
     struct cost_schedule *schedule;
-    struct finished *window;     /* ring: blocks [first_unretired, first_unretired + WINDOW) */
+    struct finished *window; /* ring: blocks [first_unretired, first_unretired + WINDOW) */
     uint64_t window_blocks, first_unretired;
 };
 

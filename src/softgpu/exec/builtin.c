@@ -1,6 +1,6 @@
-/* The functions that a driver provides to PTX: vprintf and __assertfail. Found by name when a call is decoded; all they read
- * from the kernel's memory goes through memory.c. malloc and free of the device heap are not among them: kernels that
- * use them are unsupported. */
+/* The functions that a driver provides to PTX: vprintf and __assertfail. Found by name when a call is
+ * decoded; all they read from the kernel's memory goes through memory.c. malloc and free of the device heap
+ * are not among them: kernels that use them are unsupported. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,17 +34,20 @@ static enum insn_next run_vprintf(struct warp *warp, const struct insn *insn, ui
     const struct call_site *site = insn->call;
     char text[PRINT_TEXT_MAX];
 
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         struct lane_memory memory = {.warp = warp, .lane = lane};
         struct print_call call = {.format = call_argument(warp, &site->args[0], lane),
                                   .arguments = call_argument(warp, &site->args[1], lane),
-                                  .read = read_lane_memory, .owner = &memory};
+                                  .read = read_lane_memory,
+                                  .owner = &memory};
         uint64_t fault = 0;
         size_t bytes = 0;
         int ret = print_format(&call, text, sizeof text, &bytes, &fault);
 
         if (ret == -EFAULT)
-            return grid_fault(warp, insn, lane, EXEC_FAULT_ILLEGAL_ADDRESS, fault, "printf reads an illegal address");
+            return grid_fault(warp, insn, lane, EXEC_FAULT_ILLEGAL_ADDRESS, fault,
+                              "printf reads an illegal address");
         if (bytes)
             block_print(warp->block, text, bytes);
         if (site->n_returns)
@@ -112,7 +115,8 @@ int builtin_check(const struct function *callee, const struct call_site *site)
     for (uint32_t i = 0; i < site->n_args; i++)
         if (site->args[i].size_bytes != builtin->param_bytes[i])
             return -ENOTSUP;
-    if (site->n_returns > 1 || (site->n_returns == 1 && !site->returns[0].unused && site->returns[0].size_bytes != 4))
+    if (site->n_returns > 1 ||
+        (site->n_returns == 1 && !site->returns[0].unused && site->returns[0].size_bytes != 4))
         return -ENOTSUP;
     return 0;
 }

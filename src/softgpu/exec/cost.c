@@ -1,18 +1,31 @@
-/* The cost model's table and list scheduler (cost.h says what they mean). Called by grid.c with exact counts; it must
- * stay free of clocks, host state and floating point, or the same kernel would get two lengths. */
+/* The cost model's table and list scheduler (cost.h says what they mean). Called by grid.c with exact counts;
+ * it must stay free of clocks, host state and floating point, or the same kernel would get two lengths. */
 #include "softgpu/exec/cost.h"
 
 #include <stdlib.h>
 
-/* Latencies are those of a warp that waits for its own results, a little overlapped for loads; issue costs follow the lanes
- * per cycle of a Turing SM (64 fp32 and int, 32 fp16x2... 16 special functions, 2 fp64, 32 load/store). */
+/* Latencies are those of a warp that waits for its own results, a little overlapped for loads; issue costs
+ * follow the lanes per cycle of a Turing SM (64 fp32 and int, 32 fp16x2... 16 special functions, 2 fp64, 32
+ * load/store). */
 const struct cost_entry cost_table[COST_CLASS_COUNT] = {
-    [COST_INT] = {4, 2},            [COST_FP32] = {4, 2},          [COST_FP64] = {16, 64},
-    [COST_FP16] = {4, 2},           [COST_SFU] = {12, 8},          [COST_CONVERT] = {8, 8},
-    [COST_MOVE] = {2, 1},           [COST_CONTROL] = {6, 2},       [COST_GLOBAL_LOAD] = {100, 8},
-    [COST_GLOBAL_STORE] = {8, 8},   [COST_SHARED] = {20, 4},       [COST_LOCAL] = {30, 8},
-    [COST_PARAM] = {6, 2},          [COST_GLOBAL_ATOMIC] = {120, 16}, [COST_SHARED_ATOMIC] = {40, 8},
-    [COST_SYNC] = {12, 2},          [COST_EXCHANGE] = {12, 4},     [COST_FENCE] = {20, 2},
+    [COST_INT] = {4, 2},
+    [COST_FP32] = {4, 2},
+    [COST_FP64] = {16, 64},
+    [COST_FP16] = {4, 2},
+    [COST_SFU] = {12, 8},
+    [COST_CONVERT] = {8, 8},
+    [COST_MOVE] = {2, 1},
+    [COST_CONTROL] = {6, 2},
+    [COST_GLOBAL_LOAD] = {100, 8},
+    [COST_GLOBAL_STORE] = {8, 8},
+    [COST_SHARED] = {20, 4},
+    [COST_LOCAL] = {30, 8},
+    [COST_PARAM] = {6, 2},
+    [COST_GLOBAL_ATOMIC] = {120, 16},
+    [COST_SHARED_ATOMIC] = {40, 8},
+    [COST_SYNC] = {12, 2},
+    [COST_EXCHANGE] = {12, 4},
+    [COST_FENCE] = {20, 2},
     [COST_CLOCK] = {8, 2},
 };
 
@@ -37,7 +50,8 @@ uint32_t cost_blocks_per_sm(uint32_t threads, uint64_t shared_bytes)
     return slots ? (uint32_t)slots : 1;
 }
 
-/* One place for a block on one SM. Order among equals makes blocks spread over the SMs before they pair up. */
+/* One place for a block on one SM. Order among equals makes blocks spread over the SMs before they pair up.
+ */
 struct slot {
     uint64_t free_cycles;
     uint64_t order; /* slot number x sm_count + SM */
@@ -48,7 +62,7 @@ struct cost_schedule {
     uint64_t *issue_cycles; /* per SM */
     uint64_t latest_cycles;
     size_t n_slots;
-    struct slot *heap;      /* earliest free slot at 0 */
+    struct slot *heap; /* earliest free slot at 0 */
 };
 
 struct cost_schedule *cost_schedule_new(uint32_t sm_count, uint32_t slots_per_sm, uint64_t n_blocks)

@@ -1,16 +1,15 @@
-/* How long work takes on the modelled device: pure arithmetic from exact counts, the same on every machine and for every
- * number of host threads. Nothing here reads a clock.
+/* How long work takes on the modelled device: pure arithmetic from exact counts, the same on every machine
+ * and for every number of host threads. Nothing here reads a clock.
  *
- * The model. Every executed warp instruction belongs to a class. A class has a latency (cycles its own warp waits) and an issue
- * cost (quarter cycles of the SM's four schedulers).
- *   warp clock    = sum of latencies of the warp's instructions; at a barrier all its warps go on at the latest one's clock;
- *                   a clock poll or nanosleep moves it by what is waited for
- *   block latency = largest warp clock of the block
- *   block issue   = sum over classes of count x issue cost / 4
- *   block slots   = blocks that fit on an SM at once: min(32, 2048 / threads rounded up to warps, 64 KiB / shared bytes), at least 1
- *   grid          = blocks in launch order, each onto the slot that is free first (ties: lower slot, then lower SM); a block holds its
- *                   slot for its block latency; an SM is done at max(last slot free, sum of the issue of its blocks);
- *                   model_cycles = largest SM time. */
+ * The model. Every executed warp instruction belongs to a class. A class has a latency (cycles its own warp
+ * waits) and an issue cost (quarter cycles of the SM's four schedulers). warp clock    = sum of latencies of
+ * the warp's instructions; at a barrier all its warps go on at the latest one's clock; a clock poll or
+ * nanosleep moves it by what is waited for block latency = largest warp clock of the block block issue   =
+ * sum over classes of count x issue cost / 4 block slots   = blocks that fit on an SM at once: min(32, 2048 /
+ * threads rounded up to warps, 64 KiB / shared bytes), at least 1 grid          = blocks in launch order,
+ * each onto the slot that is free first (ties: lower slot, then lower SM); a block holds its slot for its
+ * block latency; an SM is done at max(last slot free, sum of the issue of its blocks); model_cycles = largest
+ * SM time. */
 #ifndef VGPU_SOFTGPU_EXEC_COST_H
 #define VGPU_SOFTGPU_EXEC_COST_H
 
@@ -18,9 +17,26 @@
 #include <stdint.h>
 
 enum cost_class {
-    COST_INT, COST_FP32, COST_FP64, COST_FP16, COST_SFU, COST_CONVERT, COST_MOVE, COST_CONTROL,
-    COST_GLOBAL_LOAD, COST_GLOBAL_STORE, COST_SHARED, COST_LOCAL, COST_PARAM, COST_GLOBAL_ATOMIC, COST_SHARED_ATOMIC,
-    COST_SYNC, COST_EXCHANGE, COST_FENCE, COST_CLOCK, COST_CLASS_COUNT
+    COST_INT,
+    COST_FP32,
+    COST_FP64,
+    COST_FP16,
+    COST_SFU,
+    COST_CONVERT,
+    COST_MOVE,
+    COST_CONTROL,
+    COST_GLOBAL_LOAD,
+    COST_GLOBAL_STORE,
+    COST_SHARED,
+    COST_LOCAL,
+    COST_PARAM,
+    COST_GLOBAL_ATOMIC,
+    COST_SHARED_ATOMIC,
+    COST_SYNC,
+    COST_EXCHANGE,
+    COST_FENCE,
+    COST_CLOCK,
+    COST_CLASS_COUNT
 };
 
 struct cost_entry {

@@ -1,6 +1,6 @@
-/* Walks a module: declares what has a name, then turns each function body into instructions, one for one. A statement
- * this interpreter does not have makes its function unsupported (kernels that reach it refuse to run) and decoding goes
- * on; broken PTX ends it. Called by program.c; keeps nothing after decode_module. */
+/* Walks a module: declares what has a name, then turns each function body into instructions, one for one. A
+ * statement this interpreter does not have makes its function unsupported (kernels that reach it refuse to
+ * run) and decoding goes on; broken PTX ends it. Called by program.c; keeps nothing after decode_module. */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@ enum { PARAM_BYTES_MAX = 32764, LOCAL_BYTES_MAX = 512 * 1024, FRAME_REGISTERS_MA
 
 int decode_fail(struct decoder *d, int code, const struct ptx_insn *ast, const char *what)
 {
-    snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: %s: %.200s", ast->line, what, ast->text ? ast->text : ast->op);
+    snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: %s: %.200s", ast->line, what,
+             ast->text ? ast->text : ast->op);
     return code;
 }
 
@@ -64,8 +65,9 @@ int decode_label(struct decoder *d, const struct ptx_insn *ast, const char *text
 static int unsupported_registers(struct decoder *d, const struct ptx_var *var)
 {
     if (!d->function->unsupported)
-        d->function->unsupported = zone_printf(&d->program->zone, "line %d: registers of type %s not supported: %s", var->line,
-                                               ptx_type_name(var->type), var->name);
+        d->function->unsupported =
+            zone_printf(&d->program->zone, "line %d: registers of type %s not supported: %s", var->line,
+                        ptx_type_name(var->type), var->name);
     return d->function->unsupported ? 0 : -ENOMEM;
 }
 
@@ -86,7 +88,8 @@ static int declare_register(struct decoder *d, const struct ptx_var *var)
         if (ret)
             return ret;
     }
-    return names_add(&d->names, var->name, var->reg_count ? NAME_REGISTERS : NAME_REGISTER, first, count, NULL);
+    return names_add(&d->names, var->name, var->reg_count ? NAME_REGISTERS : NAME_REGISTER, first, count,
+                     NULL);
 }
 
 static uint32_t align_up(uint32_t value, uint32_t align)
@@ -133,7 +136,8 @@ static int declare_local(struct decoder *d, const struct ptx_var *var)
     return ret ? ret : names_add(&d->names, var->name, NAME_LOCAL, vreg, offset, NULL);
 }
 
-/* Variables of the static spaces inside a function were registered by declare_statics; here they get their name. */
+/* Variables of the static spaces inside a function were registered by declare_statics; here they get their
+ * name. */
 static int declare_static(struct decoder *d, const struct ptx_var *var)
 {
     for (uint32_t i = 0; i < d->program->n_shared; i++)
@@ -180,7 +184,9 @@ int decode_constant(struct decoder *d, uint32_t global, uint64_t bits, unsigned 
     ret = decode_grow((void **)&d->constants, d->n_constants, &d->constants_capacity, sizeof *d->constants);
     if (ret)
         return ret;
-    d->constants[d->n_constants] = (struct constant){.bits = bits, .bytes = (uint8_t)bytes, .global = global,
+    d->constants[d->n_constants] = (struct constant){.bits = bits,
+                                                     .bytes = (uint8_t)bytes,
+                                                     .global = global,
                                                      .offset_bytes = d->const_bytes,
                                                      .next = d->constant_buckets[bucket]};
     d->constant_buckets[bucket] = (int32_t)d->n_constants++;
@@ -209,8 +215,8 @@ static int shared_address(struct decoder *d, uint32_t shared, int64_t addend, ui
 }
 
 /* A name that is not a special register: a register's lanes, or the lanes that hold a symbol's address. */
-static int source_name(struct decoder *d, const struct ptx_insn *ast, const struct name *name, uint32_t member,
-                       int64_t addend, uint32_t *ret_operand, uint8_t *ret_bytes)
+static int source_name(struct decoder *d, const struct ptx_insn *ast, const struct name *name,
+                       uint32_t member, int64_t addend, uint32_t *ret_operand, uint8_t *ret_bytes)
 {
     uint32_t vreg;
     int ret;
@@ -432,7 +438,8 @@ static int decode_insn(struct decoder *d, const struct ptx_insn *ast)
     return ret ? ret : insn_append(d, &insn);
 }
 
-/* Names that may be used before they are written: labels, branch tables and prototypes of the scope that begins at i. */
+/* Names that may be used before they are written: labels, branch tables and prototypes of the scope that
+ * begins at i. */
 static int declare_labels(struct decoder *d, const struct ptx_func *ast, size_t i)
 {
     uint32_t pc = d->n_code;
@@ -492,7 +499,8 @@ static int decode_body(struct decoder *d, const struct ptx_func *ast)
             scope_end(d);
         }
         if (ret == -EINVAL && !d->error[0] && stmt->kind == PTX_STMT_VAR)
-            snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: cannot declare %.200s", stmt->var->line, stmt->var->name);
+            snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: cannot declare %.200s", stmt->var->line,
+                     stmt->var->name);
     }
     while (d->names.depth > outer)
         names_scope_end(&d->names);
@@ -512,7 +520,8 @@ static int declare_formals(struct decoder *d, const struct ptx_var *vars, struct
                 ret = names_add(&d->names, vars[i].name, NAME_REGISTER, vreg, 1, NULL);
             formals[i].offset_bytes = vreg;
         } else {
-            ret = names_add(&d->names, vars[i].name, NAME_PARAM, formals[i].offset_bytes, formals[i].size_bytes, NULL);
+            ret = names_add(&d->names, vars[i].name, NAME_PARAM, formals[i].offset_bytes,
+                            formals[i].size_bytes, NULL);
         }
         if (ret)
             return ret;

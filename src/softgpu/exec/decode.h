@@ -1,6 +1,7 @@
-/* The decoder's own state: from syntax (ptx/ast.h) to a program (program.h). decode.c walks a function, decode_alu.c,
- * decode_memory.c, decode_sync.c and decode_flow.c each make the instructions of their kind. One PTX instruction
- * becomes exactly one struct insn, so counts are counts of PTX instructions. Not thread-safe; one decoder a module. */
+/* The decoder's own state: from syntax (ptx/ast.h) to a program (program.h). decode.c walks a function,
+ * decode_alu.c, decode_memory.c, decode_sync.c and decode_flow.c each make the instructions of their kind.
+ * One PTX instruction becomes exactly one struct insn, so counts are counts of PTX instructions. Not
+ * thread-safe; one decoder a module. */
 #ifndef VGPU_SOFTGPU_EXEC_DECODE_H
 #define VGPU_SOFTGPU_EXEC_DECODE_H
 
@@ -12,11 +13,12 @@ struct vreg {
     bool pinned; /* has a slot of its own for the whole function */
 };
 
-/* A lane array in the constant pool: a literal, or the address of a global plus something, known at exec_program_bind. */
+/* A lane array in the constant pool: a literal, or the address of a global plus something, known at
+ * exec_program_bind. */
 struct constant {
-    uint64_t bits;        /* literal, or addend */
+    uint64_t bits; /* literal, or addend */
     uint32_t offset_bytes;
-    uint32_t global;      /* CONSTANT_LITERAL, or the index of the global */
+    uint32_t global; /* CONSTANT_LITERAL, or the index of the global */
     uint8_t bytes;
     int32_t next;
 };
@@ -28,9 +30,9 @@ enum { DECODE_SCOPES_MAX = 256 }; /* scopes nested deeper keep the room of their
 struct decoder {
     struct exec_program *program;
     const struct ptx_module *module;
-    char *error;                 /* PTX_ERROR_TEXT_MAX */
+    char *error; /* PTX_ERROR_TEXT_MAX */
     struct names names;
-    const struct ptx_var **shared_vars;           /* of program->shared */
+    const struct ptx_var **shared_vars;            /* of program->shared */
     bool *shared_in_function, *global_in_function; /* their names belong to a function's scope */
 
     struct insn *code;
@@ -43,20 +45,21 @@ struct decoder {
     struct launch_symbol *symbols; /* addresses of shared variables that code asks for */
     uint32_t n_symbols, symbols_capacity;
 
-    struct function *function;   /* the one being decoded */
+    struct function *function; /* the one being decoded */
     struct vreg *vregs;
     uint32_t n_vregs, vregs_capacity;
-    uint32_t carry;              /* virtual register: condition code */
+    uint32_t carry; /* virtual register: condition code */
     struct local_symbol *locals;
     uint32_t n_locals, locals_capacity;
     uint32_t *calls;
     uint32_t n_calls, calls_capacity;
-    uint32_t param_top;          /* end of the parameter variables in scope; function->param_bytes is the highest ever */
+    uint32_t
+        param_top; /* end of the parameter variables in scope; function->param_bytes is the highest ever */
     uint32_t param_tops[DECODE_SCOPES_MAX]; /* as it was when each open scope began */
 };
 
-/* Each fills *insn (zeroed but for dst/src/guard = OPERAND_NONE). 0; -EINVAL: broken PTX; -ENOTSUP: not ours; -ENOMEM; the
- * error text is set by decode_fail. */
+/* Each fills *insn (zeroed but for dst/src/guard = OPERAND_NONE). 0; -EINVAL: broken PTX; -ENOTSUP: not ours;
+ * -ENOMEM; the error text is set by decode_fail. */
 typedef int (*decode_fn)(struct decoder *d, const struct ptx_insn *ast, struct insn *insn);
 
 int decode_module(struct decoder *d);
@@ -75,7 +78,8 @@ int decode_destination(struct decoder *d, const struct ptx_insn *ast, const stru
 int decode_address(struct decoder *d, const struct ptx_insn *ast, const struct ptx_operand *operand,
                    struct insn *insn);
 int decode_constant(struct decoder *d, uint32_t global, uint64_t bits, unsigned bytes, uint32_t *ret_operand);
-/* `%tid.x` and its like. -ENOENT: no such register; the ones that change while a warp runs (clocks) are decode_mov's. */
+/* `%tid.x` and its like. -ENOENT: no such register; the ones that change while a warp runs (clocks) are
+ * decode_mov's. */
 int decode_special(const struct ptx_operand *operand, uint32_t *ret_operand, uint8_t *ret_bytes);
 /* Grows *list to hold one more element. */
 int decode_grow(void **list, uint32_t n, uint32_t *capacity, size_t element_bytes);
@@ -114,7 +118,8 @@ int decode_branch_index(struct decoder *d, const struct ptx_insn *ast, struct in
 int decode_call(struct decoder *d, const struct ptx_insn *ast, struct insn *insn);
 int decode_leave(struct decoder *d, const struct ptx_insn *ast, struct insn *insn);
 
-/* slots.c: gives virtual registers of the current function (code from first_pc on) their place in the frame. */
+/* slots.c: gives virtual registers of the current function (code from first_pc on) their place in the frame.
+ */
 int slots_assign(struct decoder *d, uint32_t first_pc);
 
 #endif

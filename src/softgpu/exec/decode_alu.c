@@ -1,5 +1,6 @@
-/* Arithmetic and moves: finds the function in alu.h and the operands it wants. Where a register's declared width is not the
- * operation's, or a predicate is negated, the instruction takes the slower run that converts first. */
+/* Arithmetic and moves: finds the function in alu.h and the operands it wants. Where a register's declared
+ * width is not the operation's, or a predicate is negated, the instruction takes the slower run that converts
+ * first. */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>
@@ -8,12 +9,13 @@
 #include "softgpu/exec/run.h"
 
 static const uint8_t cost_of_alu[] = {
-    [ALU_CLASS_INT] = COST_INT, [ALU_CLASS_FP32] = COST_FP32, [ALU_CLASS_FP64] = COST_FP64,
-    [ALU_CLASS_FP16] = COST_FP16, [ALU_CLASS_SFU] = COST_SFU, [ALU_CLASS_CONVERT] = COST_CONVERT,
+    [ALU_CLASS_INT] = COST_INT,   [ALU_CLASS_FP32] = COST_FP32, [ALU_CLASS_FP64] = COST_FP64,
+    [ALU_CLASS_FP16] = COST_FP16, [ALU_CLASS_SFU] = COST_SFU,   [ALU_CLASS_CONVERT] = COST_CONVERT,
     [ALU_CLASS_MOVE] = COST_MOVE,
 };
 
-/* lop3's truth table is an operand in the syntax but chooses the function: its place among the operands, or 0. */
+/* lop3's truth table is an operand in the syntax but chooses the function: its place among the operands, or
+ * 0. */
 static unsigned table_operand(const struct ptx_insn *ast)
 {
     return strcmp(ast->op, "lop3") == 0 && ast->n_operands > 4 ? 4 : 0;
@@ -168,7 +170,7 @@ static int decode_unpack(struct decoder *d, const struct ptx_insn *ast, struct i
 }
 
 static const char *const clock_names[] = {
-    [CLOCK_LOW] = "%clock", [CLOCK_HIGH] = "%clock_hi", [CLOCK_64] = "%clock64",
+    [CLOCK_LOW] = "%clock",      [CLOCK_HIGH] = "%clock_hi",         [CLOCK_64] = "%clock64",
     [CLOCK_NS] = "%globaltimer", [CLOCK_NS_LOW] = "%globaltimer_lo", [CLOCK_NS_HIGH] = "%globaltimer_hi",
 };
 
@@ -207,8 +209,9 @@ static int find_space(const struct ptx_insn *ast)
     static const struct {
         const char *word;
         enum ptx_space space;
-    } spaces[] = {{"global", PTX_SPACE_GLOBAL}, {"const", PTX_SPACE_CONST},   {"shared", PTX_SPACE_SHARED},
-                  {"local", PTX_SPACE_LOCAL},   {"param", PTX_SPACE_PARAM},   {"shared::cta", PTX_SPACE_SHARED},
+    } spaces[] = {{"global", PTX_SPACE_GLOBAL},     {"const", PTX_SPACE_CONST},
+                  {"shared", PTX_SPACE_SHARED},     {"local", PTX_SPACE_LOCAL},
+                  {"param", PTX_SPACE_PARAM},       {"shared::cta", PTX_SPACE_SHARED},
                   {"param::entry", PTX_SPACE_PARAM}};
 
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++)

@@ -87,7 +87,8 @@ static int decode_actual(struct decoder *d, const struct ptx_insn *ast, const st
     static const enum ptx_type by_bytes[] = {[1] = PTX_B8, [2] = PTX_B16, [4] = PTX_B32, [8] = PTX_B64};
     uint32_t member;
     uint8_t bytes;
-    const struct name *name = operand->kind == PTX_OP_NAME ? names_find(&d->names, operand->name, &member) : NULL;
+    const struct name *name =
+        operand->kind == PTX_OP_NAME ? names_find(&d->names, operand->name, &member) : NULL;
 
     actual->operand = OPERAND_NONE;
     if (operand->kind == PTX_OP_SINK && is_return) {
@@ -134,17 +135,18 @@ static int decode_actuals(struct decoder *d, const struct ptx_insn *ast, const s
 }
 
 /* Formals of a prototype, only their sizes and kinds. */
-static int prototype_formals(struct decoder *d, const struct ptx_var *vars, size_t n, struct formal **ret_formals)
+static int prototype_formals(struct decoder *d, const struct ptx_var *vars, size_t n,
+                             struct formal **ret_formals)
 {
     struct formal *formals = zone_alloc(&d->program->zone, (n + 1) * sizeof *formals);
 
     if (!formals)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++)
-        formals[i] = (struct formal){.in_register = vars[i].space == PTX_SPACE_REG,
-                                     .size_bytes = vars[i].space == PTX_SPACE_REG
-                                                       ? ptx_type_bytes(vars[i].type)
-                                                       : (uint32_t)vars[i].size_bytes};
+        formals[i] =
+            (struct formal){.in_register = vars[i].space == PTX_SPACE_REG,
+                            .size_bytes = vars[i].space == PTX_SPACE_REG ? ptx_type_bytes(vars[i].type)
+                                                                         : (uint32_t)vars[i].size_bytes};
     *ret_formals = formals;
     return 0;
 }
@@ -194,7 +196,9 @@ static int decode_call_direct(struct decoder *d, const struct ptx_insn *ast, con
         ret = decode_actuals(d, ast, call->returns, callee->returns, callee->n_returns, true, &site->returns);
     if (!callee->has_body) {
         insn->run = builtin;
-        return ret ? ret : builtin_check(callee, site) ? decode_fail(d, -ENOTSUP, ast, "form of call not supported") : 0;
+        return ret                           ? ret
+               : builtin_check(callee, site) ? decode_fail(d, -ENOTSUP, ast, "form of call not supported")
+                                             : 0;
     }
     insn->run = run_call;
     if (!ret)
@@ -231,9 +235,7 @@ int decode_call(struct decoder *d, const struct ptx_insn *ast, struct insn *insn
 
 int decode_leave(struct decoder *d, const struct ptx_insn *ast, struct insn *insn)
 {
-    insn->run = strcmp(ast->op, "ret") == 0    ? run_ret
-                : strcmp(ast->op, "exit") == 0 ? run_exit
-                                               : run_trap;
+    insn->run = strcmp(ast->op, "ret") == 0 ? run_ret : strcmp(ast->op, "exit") == 0 ? run_exit : run_trap;
     return 0;
 }
 
@@ -286,8 +288,7 @@ static int compare_kind(const void *op, const void *kind)
 
 decode_fn decode_kind_find(const char *op)
 {
-    const struct kind *kind =
-        bsearch(op, kinds, sizeof kinds / sizeof *kinds, sizeof *kinds, compare_kind);
+    const struct kind *kind = bsearch(op, kinds, sizeof kinds / sizeof *kinds, sizeof *kinds, compare_kind);
 
     return kind ? kind->decode : NULL;
 }

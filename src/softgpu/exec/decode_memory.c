@@ -1,5 +1,6 @@
-/* Loads, stores, atomics, prefetches and fences: reads the qualifiers into width, space and order, and chooses the run. An
- * unknown qualifier makes the instruction unsupported: it may change what a load means. */
+/* Loads, stores, atomics, prefetches and fences: reads the qualifiers into width, space and order, and
+ * chooses the run. An unknown qualifier makes the instruction unsupported: it may change what a load means.
+ */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>
@@ -115,8 +116,8 @@ static uint8_t cost_of_access(enum ptx_space space, bool is_store)
     }
 }
 
-/* [param+off] of a declared variable: a place in the per-thread area, or in the launch's parameter block. Anything else
- * in the param space is an address in a register. */
+/* [param+off] of a declared variable: a place in the per-thread area, or in the launch's parameter block.
+ * Anything else in the param space is an address in a register. */
 static int param_place(struct decoder *d, const struct ptx_insn *ast, const struct ptx_operand *operand,
                        unsigned access_bytes, struct insn *insn)
 {
@@ -234,7 +235,8 @@ int decode_atomic(struct decoder *d, const struct ptx_insn *ast, struct insn *in
         return ret;
     n_values = words.operation && strcmp(words.operation, "cas") == 0 ? 2 : 1;
     if (!words.operation || words.vec > 1 || ast->n_operands != first + 1 + n_values ||
-        (words.space != PTX_SPACE_GENERIC && words.space != PTX_SPACE_GLOBAL && words.space != PTX_SPACE_SHARED) ||
+        (words.space != PTX_SPACE_GENERIC && words.space != PTX_SPACE_GLOBAL &&
+         words.space != PTX_SPACE_SHARED) ||
         alu_find_atom(words.operation, words.type, words.no_ftz, &insn->atom))
         return decode_fail(d, -ENOTSUP, ast, "atomic not supported");
     ret = read_place(d, ast, &ast->operands[first], &words, insn);

@@ -1,5 +1,6 @@
-/* Special registers whose value does not change while a warp runs: each is a lane array in the launch's or the warp's own
- * slots, so an instruction reads it like any register. Clocks are instructions (run_clock) and not found here. */
+/* Special registers whose value does not change while a warp runs: each is a lane array in the launch's or
+ * the warp's own slots, so an instruction reads it like any register. Clocks are instructions (run_clock) and
+ * not found here. */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>

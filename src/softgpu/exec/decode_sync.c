@@ -1,5 +1,5 @@
-/* Instructions by which threads wait for each other or exchange values: barriers, shuffles, votes, matches, reductions over
- * a warp, sleeping. What they do is in run_exchange.c and run_barrier.c. */
+/* Instructions by which threads wait for each other or exchange values: barriers, shuffles, votes, matches,
+ * reductions over a warp, sleeping. What they do is in run_exchange.c and run_barrier.c. */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static int decode_barrier_red(struct decoder *d, const struct ptx_insn *ast, str
 
     if (ast->n_operands < 3)
         return decode_fail(d, -EINVAL, ast, "barrier operands");
-    insn->mode = decode_has(ast, "popc") ? BARRIER_RED_POPC
+    insn->mode = decode_has(ast, "popc")  ? BARRIER_RED_POPC
                  : decode_has(ast, "and") ? BARRIER_RED_AND
                                           : BARRIER_RED_OR;
     ret = barrier_operands(d, ast, 1, ast->n_operands - 2u, insn);
@@ -74,8 +74,8 @@ int decode_barrier(struct decoder *d, const struct ptx_insn *ast, struct insn *i
     return barrier_operands(d, ast, 0, ast->n_operands, insn);
 }
 
-/* Exchanges: the values given are src[0..], the member mask is src[EXCHANGE_MEMBERS]. Forms without .sync have none: their members are
- * whoever executes. */
+/* Exchanges: the values given are src[0..], the member mask is src[EXCHANGE_MEMBERS]. Forms without .sync
+ * have none: their members are whoever executes. */
 static int exchange_members(struct decoder *d, const struct ptx_insn *ast, unsigned at, struct insn *insn)
 {
     insn->run = run_exchange;
@@ -88,8 +88,8 @@ static int exchange_members(struct decoder *d, const struct ptx_insn *ast, unsig
 }
 
 /* Widths of dst[0], dst[1] and src[0] must be these; a destination that is not wanted has any width. */
-static int exchange_widths(struct decoder *d, const struct ptx_insn *ast, const struct insn *insn, unsigned dst0,
-                           unsigned dst1, unsigned src0)
+static int exchange_widths(struct decoder *d, const struct ptx_insn *ast, const struct insn *insn,
+                           unsigned dst0, unsigned dst1, unsigned src0)
 {
     if ((insn->dst[0] != OPERAND_NONE && insn->dst_bytes[0] != dst0) ||
         (insn->dst[1] != OPERAND_NONE && insn->dst_bytes[1] != dst1) || insn->src_bytes[0] != src0 ||

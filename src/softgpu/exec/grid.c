@@ -1,27 +1,30 @@
-/* One launch from beginning to end. Workers (the caller and pool threads) take blocks in launch order and run each to its end.
- * A block that runs very long may be waiting for a later one (a grid barrier by hand), so a patient worker then starts the
- * next block beside it, up to what the modelled SMs could hold. A cooperative grid has all its blocks resident from the start, with one worker.
- * Finished blocks are retired in launch order: that makes printed text and modelled time independent of threads. */
+/* One launch from beginning to end. Workers (the caller and pool threads) take blocks in launch order and run
+ * each to its end. A block that runs very long may be waiting for a later one (a grid barrier by hand), so a
+ * patient worker then starts the next block beside it, up to what the modelled SMs could hold. A cooperative
+ * grid has all its blocks resident from the start, with one worker. Finished blocks are retired in launch
+ * order: that makes printed text and modelled time independent of threads. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/exec/alu.h"
 #include "softgpu/exec/block.h"
 #include "softgpu/exec/pool.h"
 
 enum {
-    PATIENCE_INSTRUCTIONS = 1 << 22, /* a block alone with its worker runs this long before the next joins it */
-    TURN_INSTRUCTIONS = 2048,        /* of a block among several resident ones */
-    WINDOW_BLOCKS = 1 << 16,         /* blocks that may be finished before an earlier one is */
+    PATIENCE_INSTRUCTIONS =
+        1 << 22,              /* a block alone with its worker runs this long before the next joins it */
+    TURN_INSTRUCTIONS = 2048, /* of a block among several resident ones */
+    WINDOW_BLOCKS = 1 << 16,  /* blocks that may be finished before an earlier one is */
     THREADS_MAX = 1024,
     SHARED_BYTES_MAX = 228 * 1024
 };
 
 /* ---- faults ---- */
 
-static void describe_fault(const struct grid *grid, const struct warp *warp, const struct insn *insn, unsigned lane,
-                           const char *what, struct exec_result *result)
+static void describe_fault(const struct grid *grid, const struct warp *warp, const struct insn *insn,
+                           unsigned lane, const char *what, struct exec_result *result)
 {
     const uint32_t *size = grid->launch->block, *ctaid = warp->block->ctaid;
     uint32_t thread = warp->index * LANES + lane;
@@ -29,9 +32,10 @@ static void describe_fault(const struct grid *grid, const struct warp *warp, con
 
     if (insn)
         snprintf(line, sizeof line, ", line %u", insn->line);
-    snprintf(result->fault_text, sizeof result->fault_text, "%s: kernel %.60s, block (%u,%u,%u), thread (%u,%u,%u)%s",
-             what, grid->kernel_name, ctaid[0], ctaid[1], ctaid[2], thread % size[0], thread / size[0] % size[1],
-             thread / size[0] / size[1], line);
+    snprintf(result->fault_text, sizeof result->fault_text,
+             "%s: kernel %.60s, block (%u,%u,%u), thread (%u,%u,%u)%s", what, grid->kernel_name, ctaid[0],
+             ctaid[1], ctaid[2], thread % size[0], thread / size[0] % size[1], thread / size[0] / size[1],
+             line);
 }
 
 enum insn_next grid_fault(struct warp *warp, const struct insn *insn, unsigned lane, enum exec_fault fault,
@@ -79,7 +83,8 @@ static void retire_ready(struct grid *grid)
     }
 }
 
-/* A block is over (done) or given up (its grid has a fault): its counts go to the worker, its text into the window. */
+/* A block is over (done) or given up (its grid has a fault): its counts go to the worker, its text into the
+ * window. */
 static void hand_in(struct worker *worker, struct block *block, bool done)
 {
     struct grid *grid = worker->grid;
@@ -136,8 +141,8 @@ static void wait_for_window(struct grid *grid, uint64_t number)
     pthread_mutex_unlock(&grid->lock);
 }
 
-/* Starts the next block of the grid with this worker. False: none left, no room, or no memory. beside: other blocks of this worker still
- * run, so it must not wait for anything. */
+/* Starts the next block of the grid with this worker. False: none left, no room, or no memory. beside: other
+ * blocks of this worker still run, so it must not wait for anything. */
 static bool take_block(struct worker *worker, bool beside)
 {
     struct grid *grid = worker->grid;
@@ -217,8 +222,8 @@ static void out_of_memory(struct grid *grid)
     pthread_mutex_lock(&grid->lock);
     if (grid->result->fault == EXEC_OK) {
         grid->result->fault = EXEC_FAULT_STACK;
-        snprintf(grid->result->fault_text, sizeof grid->result->fault_text, "no host memory for a block of kernel %.60s",
-                 grid->kernel_name);
+        snprintf(grid->result->fault_text, sizeof grid->result->fault_text,
+                 "no host memory for a block of kernel %.60s", grid->kernel_name);
     }
     pthread_mutex_unlock(&grid->lock);
     __atomic_store_n(&grid->stop, 1, __ATOMIC_RELAXED);
@@ -229,7 +234,9 @@ static void work(void *data)
     struct grid *grid = data;
     struct worker worker = {.grid = grid};
     uint64_t since_joined = 0;
+    struct alu_env caller_env;
 
+    alu_env_enter(&caller_env);
     worker.cache.generation = grid->launch->memory.generation
                                   ? __atomic_load_n(grid->launch->memory.generation, __ATOMIC_RELAXED)
                                   : 0;
@@ -249,6 +256,7 @@ static void work(void *data)
         __atomic_load_n(&grid->resident, __ATOMIC_RELAXED) == 0)
         out_of_memory(grid);
     worker_done(&worker);
+    alu_env_leave(&caller_env);
 }
 
 /* ---- the launch ---- */
@@ -279,21 +287,24 @@ static void fill_launch_slots(struct grid *grid)
     fill_launch_slot(grid, LAUNCH_DYNAMIC_SMEM, launch->dynamic_shared_bytes);
     for (uint32_t i = 0; i < program->n_symbols; i++) {
         uint64_t *lanes = (uint64_t *)(grid->launch_slots + OPERAND_OFFSET(launch_symbol_operand(i)));
-        uint64_t addr = grid->kernel->shared_offset[program->symbols[i].shared] + (uint64_t)program->symbols[i].addend;
+        uint64_t addr =
+            grid->kernel->shared_offset[program->symbols[i].shared] + (uint64_t)program->symbols[i].addend;
 
         for (unsigned lane = 0; lane < LANES; lane++)
             lanes[lane] = addr;
     }
 }
 
-static bool dimensions_fit(const struct exec_launch *launch, const struct exec_kernel *info, const struct kernel *kernel)
+static bool dimensions_fit(const struct exec_launch *launch, const struct exec_kernel *info,
+                           const struct kernel *kernel)
 {
     const uint32_t *g = launch->grid, *b = launch->block, *required = kernel->function->ast->reqntid;
     uint64_t threads = (uint64_t)b[0] * b[1] * b[2];
 
     if (!g[0] || !g[1] || !g[2] || g[0] > INT32_MAX || g[1] > 65535 || g[2] > 65535)
         return false;
-    if (!threads || b[0] > THREADS_MAX || b[1] > THREADS_MAX || b[2] > 64 || threads > info->max_threads_per_block)
+    if (!threads || b[0] > THREADS_MAX || b[1] > THREADS_MAX || b[2] > 64 ||
+        threads > info->max_threads_per_block)
         return false;
     if (required[0] && (b[0] != required[0] || b[1] != (required[1] ? required[1] : 1) ||
                         b[2] != (required[2] ? required[2] : 1)))
@@ -308,7 +319,8 @@ static int grid_alloc(struct grid *grid, const struct exec_kernel *info)
     size_t slots = LAUNCH_SYMBOLS * SLOT_BYTES + (size_t)grid->program->n_symbols * SYMBOL_SLOT_BYTES;
     uint32_t per_sm = cost_blocks_per_sm(grid->threads, grid->shared_bytes);
 
-    grid->window_blocks = grid->launch->cooperative || grid->n_blocks < WINDOW_BLOCKS ? grid->n_blocks : WINDOW_BLOCKS;
+    grid->window_blocks =
+        grid->launch->cooperative || grid->n_blocks < WINDOW_BLOCKS ? grid->n_blocks : WINDOW_BLOCKS;
     grid->max_resident = grid->launch->cooperative ? UINT32_MAX : grid->launch->sm_count * per_sm;
     grid->launch_slots = aligned_alloc(64, slots);
     grid->params = calloc(1, (size_t)info->param_bytes + 8);
@@ -353,7 +365,10 @@ int exec_run(const struct exec_launch *launch, struct exec_result *ret_result)
 {
     const struct exec_program *program = launch->program;
     struct exec_result result = {.fault = EXEC_OK};
-    struct grid grid = {.launch = launch, .program = program, .result = &result, .lock = PTHREAD_MUTEX_INITIALIZER,
+    struct grid grid = {.launch = launch,
+                        .program = program,
+                        .result = &result,
+                        .lock = PTHREAD_MUTEX_INITIALIZER,
                         .retired_some = PTHREAD_COND_INITIALIZER};
     const struct exec_kernel *info;
     int ret;

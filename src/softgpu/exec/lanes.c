@@ -1,13 +1,13 @@
-/* See lanes.h. Written so that compilers make vector code of every full-mask loop: no exit, no call, one accumulator for
- * all that can be wrong. */
+/* See lanes.h. Written so that compilers make vector code of every full-mask loop: no exit, no call, one
+ * accumulator for all that can be wrong. */
 #include "softgpu/exec/lanes.h"
 
 #include <string.h>
 
 #define FULL UINT32_MAX
 
-static inline __attribute__((always_inline)) bool place(const struct lanes_access *access, uint64_t addr[LANES_COUNT],
-                                                        char *pointers[LANES_COUNT])
+static inline __attribute__((always_inline)) bool
+place(const struct lanes_access *access, uint64_t addr[LANES_COUNT], char *pointers[LANES_COUNT])
 {
     uint64_t base = access->base, last = access->size_bytes - access->bytes, outside = 0, low_bits = 0;
 
@@ -20,9 +20,13 @@ static inline __attribute__((always_inline)) bool place(const struct lanes_acces
     for (unsigned i = 0; i < LANES_COUNT; i++) {
         uint64_t at = addr[i] - base;
 
-        outside |= at | (last - at); /* sizes are far below 2^63: the top bit is set in one of them exactly when at > last */
+        outside |=
+            at |
+            (last -
+             at); /* sizes are far below 2^63: the top bit is set in one of them exactly when at > last */
         low_bits |= addr[i];
-        pointers[i] = access->host + at;
+        pointers[i] =
+            (char *)((uintptr_t)access->host + at); /* no arithmetic on a pointer that may lead nowhere */
     }
     return !(outside >> 63) && !(low_bits & (access->align - 1));
 }
@@ -64,7 +68,8 @@ static inline bool consecutive(char *const pointers[LANES_COUNT], unsigned bytes
             }                                                                                                \
     } while (0)
 
-static void lanes_load(void *to, char *const pointers[LANES_COUNT], uint64_t offset, unsigned bytes, uint32_t mask)
+static void lanes_load(void *to, char *const pointers[LANES_COUNT], uint64_t offset, unsigned bytes,
+                       uint32_t mask)
 {
     if (mask == FULL && consecutive(pointers, bytes)) {
         memcpy(to, pointers[0] + offset, (size_t)LANES_COUNT * bytes);
@@ -85,7 +90,8 @@ static void lanes_load(void *to, char *const pointers[LANES_COUNT], uint64_t off
     }
 }
 
-static void lanes_store(const void *from, char *const pointers[LANES_COUNT], uint64_t offset, unsigned bytes, uint32_t mask)
+static void lanes_store(const void *from, char *const pointers[LANES_COUNT], uint64_t offset, unsigned bytes,
+                        uint32_t mask)
 {
     if (mask == FULL && consecutive(pointers, bytes)) {
         memcpy(pointers[0] + offset, from, (size_t)LANES_COUNT * bytes);

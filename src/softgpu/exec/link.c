@@ -1,5 +1,6 @@
-/* Walks the call graph from each kernel: which shared variables get a place in its block, how deep its stack becomes, whether it
- * reaches something unsupported. An indirect call may reach every function that is not a kernel; recursion gets a fixed stack. */
+/* Walks the call graph from each kernel: which shared variables get a place in its block, how deep its stack
+ * becomes, whether it reaches something unsupported. An indirect call may reach every function that is not a
+ * kernel; recursion gets a fixed stack. */
 #include "softgpu/exec/link.h"
 
 #include <errno.h>
@@ -22,7 +23,8 @@ struct walk {
     uint8_t *seen;                       /* per function */
     uint32_t *reached, n_reached;        /* functions, each once */
     uint8_t *shared_used, *globals_used; /* bits, of all that is reached */
-    uint32_t *depth;                     /* per function: bytes of stack from it on, NOT_KNOWN, or OPEN while it is being found out */
+    uint32_t
+        *depth; /* per function: bytes of stack from it on, NOT_KNOWN, or OPEN while it is being found out */
     bool indirect, recursive;
 };
 
@@ -91,7 +93,8 @@ static uint32_t stack_depth(struct walk *walk, const struct function *f, uint32_
     return walk->depth[f->index];
 }
 
-/* The answer holds for one kernel: a function inside a cycle knows its depth only from where the cycle was entered. */
+/* The answer holds for one kernel: a function inside a cycle knows its depth only from where the cycle was
+ * entered. */
 static uint32_t kernel_stack(struct walk *walk, const struct function *kernel)
 {
     for (uint32_t i = 0; i < walk->n_reached; i++)
@@ -99,8 +102,8 @@ static uint32_t kernel_stack(struct walk *walk, const struct function *kernel)
     return stack_depth(walk, kernel, 0);
 }
 
-static int place_shared(const struct exec_program *p, const struct walk *walk, struct zone *zone, struct kernel *kernel,
-                        uint32_t *ret_static_bytes)
+static int place_shared(const struct exec_program *p, const struct walk *walk, struct zone *zone,
+                        struct kernel *kernel, uint32_t *ret_static_bytes)
 {
     uint32_t dynamic_align = 16;
     uint64_t offset = 0;
@@ -171,8 +174,8 @@ static uint32_t const_bytes(const struct exec_program *p, const struct walk *wal
     return bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX;
 }
 
-static int describe(struct exec_program *p, struct walk *walk, const struct function *f, struct exec_kernel *info,
-                    struct kernel *kernel)
+static int describe(struct exec_program *p, struct walk *walk, const struct function *f,
+                    struct exec_kernel *info, struct kernel *kernel)
 {
     uint32_t registers = REGISTERS_MIN;
     int ret;
@@ -202,11 +205,14 @@ static int describe(struct exec_program *p, struct walk *walk, const struct func
 
 static int walk_init(struct walk *walk, const struct exec_program *p)
 {
-    *walk = (struct walk){.program = p, .seen = calloc(1, p->n_functions + 1u),
+    *walk = (struct walk){.program = p,
+                          .seen = calloc(1, p->n_functions + 1u),
                           .reached = calloc(p->n_functions + 1u, sizeof *walk->reached),
                           .depth = calloc(p->n_functions + 1u, sizeof *walk->depth),
-                          .shared_used = calloc(1, p->n_shared / 8 + 1u), .globals_used = calloc(1, p->n_globals / 8 + 1)};
-    return walk->seen && walk->reached && walk->depth && walk->shared_used && walk->globals_used ? 0 : -ENOMEM;
+                          .shared_used = calloc(1, p->n_shared / 8 + 1u),
+                          .globals_used = calloc(1, p->n_globals / 8 + 1)};
+    return walk->seen && walk->reached && walk->depth && walk->shared_used && walk->globals_used ? 0
+                                                                                                 : -ENOMEM;
 }
 
 static void walk_done(struct walk *walk)

@@ -1,5 +1,6 @@
-/* From a kernel's addresses to host pointers, with every bound checked: whatever a kernel computes, a wrong address becomes a
- * fault of its grid and never a signal. Allocations are asked of exec_launch.memory and remembered in a cache a worker. */
+/* From a kernel's addresses to host pointers, with every bound checked: whatever a kernel computes, a wrong
+ * address becomes a fault of its grid and never a signal. Allocations are asked of exec_launch.memory and
+ * remembered in a cache a worker. */
 #include <string.h>
 
 #include "softgpu/exec/block.h"
@@ -128,12 +129,16 @@ static uint64_t lane_address(const struct warp *warp, const struct insn *insn, u
 }
 
 /* All lanes in shared memory, or all in one allocation: the usual case, without a loop here. */
-static bool lanes_together(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes, unsigned align,
-                           char *ret_pointers[LANES])
+static bool lanes_together(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes,
+                           unsigned align, char *ret_pointers[LANES])
 {
     struct grid *grid = warp->block->grid;
-    struct lanes_access access = {.addresses = lane_array(warp, insn->src[0]), .width_bytes = insn->src_bytes[0],
-                                  .offset = (uint64_t)insn->imm, .mask = mask, .bytes = bytes, .align = align};
+    struct lanes_access access = {.addresses = lane_array(warp, insn->src[0]),
+                                  .width_bytes = insn->src_bytes[0],
+                                  .offset = (uint64_t)insn->imm,
+                                  .mask = mask,
+                                  .bytes = bytes,
+                                  .align = align};
     uint64_t first = lane_address(warp, insn, (unsigned)__builtin_ctz(mask));
     const struct exec_range *range;
 
@@ -161,7 +166,8 @@ bool memory_lanes(struct warp *warp, const struct insn *insn, uint32_t mask, uns
     if (lanes_together(warp, insn, mask, bytes, align, ret_pointers))
         return true;
     memset(ret_pointers, 0, LANES * sizeof *ret_pointers);
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         uint64_t addr = lane_address(warp, insn, lane);
 
         if (addr & (align - 1)) {

@@ -1,5 +1,5 @@
-/* A chained hash table whose entries are also a stack: ending a scope pops them. A register range such as %r<100> is
- * one entry under its prefix; a member is found by splitting trailing digits off. */
+/* A chained hash table whose entries are also a stack: ending a scope pops them. A register range such as
+ * %r<100> is one entry under its prefix; a member is found by splitting trailing digits off. */
 #include "softgpu/exec/names.h"
 
 #include <errno.h>
@@ -42,8 +42,13 @@ int names_add(struct names *names, const char *text, enum name_kind kind, uint32
         names->capacity = capacity;
     }
     name = &names->list[names->n];
-    *name = (struct name){.text = text, .kind = kind, .index = index, .count = count, .detail = detail,
-                          .depth = names->depth, .hash = hash_text(text, strlen(text))};
+    *name = (struct name){.text = text,
+                          .kind = kind,
+                          .index = index,
+                          .count = count,
+                          .detail = detail,
+                          .depth = names->depth,
+                          .hash = hash_text(text, strlen(text))};
     name->next = names->buckets[name->hash % NAME_BUCKETS];
     names->buckets[name->hash % NAME_BUCKETS] = (int32_t)names->n++;
     return 0;

@@ -1,5 +1,5 @@
-/* What names mean while a function is decoded: scoped, so that an inner declaration hides an outer one until its scope
- * ends. Used by decode*.c only; not thread-safe. */
+/* What names mean while a function is decoded: scoped, so that an inner declaration hides an outer one until
+ * its scope ends. Used by decode*.c only; not thread-safe. */
 #ifndef VGPU_SOFTGPU_EXEC_NAMES_H
 #define VGPU_SOFTGPU_EXEC_NAMES_H
 
@@ -25,7 +25,7 @@ struct name {
     uint32_t index, count;
     const void *detail;
     uint32_t depth, hash;
-    int32_t next;     /* older name in the same bucket, -1: none */
+    int32_t next; /* older name in the same bucket, -1: none */
 };
 
 enum { NAME_BUCKETS = 1024 };
@@ -46,8 +46,8 @@ int names_add(struct names *names, const char *text, enum name_kind kind, uint32
 void names_scope_begin(struct names *names);
 void names_scope_end(struct names *names);
 
-/* The innermost meaning of text, or NULL. For a member of a register range *ret_member is its number (else 0). The
- * result is valid until the next names_add. */
+/* The innermost meaning of text, or NULL. For a member of a register range *ret_member is its number (else
+ * 0). The result is valid until the next names_add. */
 const struct name *names_find(const struct names *names, const char *text, uint32_t *ret_member);
 
 #endif

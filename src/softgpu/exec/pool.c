@@ -1,6 +1,7 @@
-/* A list of jobs under one lock. Helpers sleep until a job has room for one; the thread that brought the job works too, so a
- * job is never late because helpers are busy. After fork the child starts with no threads and a fresh lock: the parent's may
- * have been held. Helpers live in a stranger's process: all signals blocked, small stacks, no output. */
+/* A list of jobs under one lock. Helpers sleep until a job has room for one; the thread that brought the job
+ * works too, so a job is never late because helpers are busy. After fork the child starts with no threads and
+ * a fresh lock: the parent's may have been held. Helpers live in a stranger's process: all signals blocked,
+ * small stacks, no output. */
 #include "softgpu/exec/pool.h"
 
 #include <pthread.h>
@@ -22,7 +23,9 @@ static struct {
     pthread_cond_t some_job, helper_left;
     struct job *jobs;
     unsigned n_threads, limit;
-} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .some_job = PTHREAD_COND_INITIALIZER, .helper_left = PTHREAD_COND_INITIALIZER};
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+          .some_job = PTHREAD_COND_INITIALIZER,
+          .helper_left = PTHREAD_COND_INITIALIZER};
 static pthread_once_t fork_handled = PTHREAD_ONCE_INIT;
 
 static void after_fork(void)

@@ -1,5 +1,6 @@
-/* From a parsed module to a program and back to nothing: declares globals, shared variables and functions, has their bodies decoded, and
- * works out what each kernel needs. exec_program_bind then fills in the addresses that only the driver knows. */
+/* From a parsed module to a program and back to nothing: declares globals, shared variables and functions,
+ * has their bodies decoded, and works out what each kernel needs. exec_program_bind then fills in the
+ * addresses that only the driver knows. */
 #include "softgpu/exec/program.h"
 
 #include <errno.h>
@@ -49,14 +50,18 @@ static int add_var(struct decoder *d, const struct ptx_var *var, bool in_functio
     uint32_t align = var->align_bytes ? var->align_bytes : 1;
 
     if (is_global(var)) {
-        ((struct exec_global *)p->globals)[p->n_globals] =
-            (struct exec_global){.name = var->name, .space = var->space, .size_bytes = var->size_bytes, .align_bytes = align,
-                                 .is_managed = var->is_managed, .is_extern = var->is_extern};
+        ((struct exec_global *)p->globals)[p->n_globals] = (struct exec_global){.name = var->name,
+                                                                                .space = var->space,
+                                                                                .size_bytes = var->size_bytes,
+                                                                                .align_bytes = align,
+                                                                                .is_managed = var->is_managed,
+                                                                                .is_extern = var->is_extern};
         ((const struct ptx_var **)p->global_vars)[p->n_globals] = var;
         d->global_in_function[p->n_globals++] = in_function;
     } else if (var->space == PTX_SPACE_SHARED) {
         if (var->size_bytes > UINT32_MAX / 2 || align > 4096) {
-            snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: shared variable %.200s is too large", var->line, var->name);
+            snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: shared variable %.200s is too large", var->line,
+                     var->name);
             return -EINVAL;
         }
         ((struct shared_symbol *)p->shared)[p->n_shared] =
@@ -141,7 +146,8 @@ static int declare_function(struct decoder *d, const struct ptx_func *ast, struc
         ret = layout_formals(&p->zone, ast->returns, ast->n_returns, &offset, &f->returns);
     f->param_bytes = offset;
     if (ret == -EINVAL)
-        snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: parameters of %.200s are too large", ast->line, ast->name);
+        snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: parameters of %.200s are too large", ast->line,
+                 ast->name);
     return ret;
 }
 
@@ -188,7 +194,8 @@ static int keep_constants(struct decoder *d)
         if (constant->global == CONSTANT_LITERAL)
             fill_lanes(p->consts + constant->offset_bytes, constant->bytes, constant->bits);
         else
-            fixups[p->n_fixups++] = (struct global_fixup){.global = constant->global, .addend = (int64_t)constant->bits,
+            fixups[p->n_fixups++] = (struct global_fixup){.global = constant->global,
+                                                          .addend = (int64_t)constant->bits,
                                                           .offset_bytes = constant->offset_bytes};
     }
     return 0;
@@ -207,7 +214,8 @@ static void decoder_done(struct decoder *d)
     free(d->calls);
 }
 
-int exec_program_new(const struct ptx_module *module, struct exec_program **ret_program, char error[PTX_ERROR_TEXT_MAX])
+int exec_program_new(const struct ptx_module *module, struct exec_program **ret_program,
+                     char error[PTX_ERROR_TEXT_MAX])
 {
     struct exec_program *program = calloc(1, sizeof *program);
     struct decoder d = {.program = program, .module = module, .error = error};
@@ -280,8 +288,8 @@ static bool symbol_address(const struct exec_program *program, const uint64_t *a
     return false;
 }
 
-static int write_initial(const struct exec_program *program, const uint64_t *addresses, const struct ptx_var *var,
-                         char *to)
+static int write_initial(const struct exec_program *program, const uint64_t *addresses,
+                         const struct ptx_var *var, char *to)
 {
     memset(to, 0, var->size_bytes);
     if (var->init)
@@ -312,7 +320,8 @@ int exec_program_bind(struct exec_program *program, const uint64_t *addresses, v
     for (uint32_t i = 0; i < program->n_fixups; i++) {
         const struct global_fixup *fixup = &program->fixups[i];
 
-        fill_lanes(program->consts + fixup->offset_bytes, 8, addresses[fixup->global] + (uint64_t)fixup->addend);
+        fill_lanes(program->consts + fixup->offset_bytes, 8,
+                   addresses[fixup->global] + (uint64_t)fixup->addend);
     }
     return 0;
 }

@@ -1,8 +1,9 @@
-/* The decoded form of a module, between decode*.c (which makes it) and run*.c (which executes it). Nothing here is
- * known outside the room.
+/* The decoded form of a module, between decode*.c (which makes it) and run*.c (which executes it). Nothing
+ * here is known outside the room.
  *
- * An operand is a 32-bit word: which base (2 bits) and the byte offset of a lane array from it. Registers, constants,
- * special registers and symbols are all lane arrays, so no instruction needs to know what its operand was. */
+ * An operand is a 32-bit word: which base (2 bits) and the byte offset of a lane array from it. Registers,
+ * constants, special registers and symbols are all lane arrays, so no instruction needs to know what its
+ * operand was. */
 #ifndef VGPU_SOFTGPU_EXEC_PROGRAM_H
 #define VGPU_SOFTGPU_EXEC_PROGRAM_H
 
@@ -27,18 +28,46 @@ enum operand_base {
 };
 
 enum { OPERAND_BASE_SHIFT = 30 };
-#define OPERAND_NONE UINT32_MAX
-#define OPERAND(base, offset) ((uint32_t)(base) << OPERAND_BASE_SHIFT | (uint32_t)(offset))
+#define OPERAND_NONE            UINT32_MAX
+#define OPERAND(base, offset)   ((uint32_t)(base) << OPERAND_BASE_SHIFT | (uint32_t)(offset))
 #define OPERAND_OFFSET(operand) ((operand) & ((1u << OPERAND_BASE_SHIFT) - 1))
-#define OPERAND_BASE(operand) ((enum operand_base)((operand) >> OPERAND_BASE_SHIFT))
+#define OPERAND_BASE(operand)   ((enum operand_base)((operand) >> OPERAND_BASE_SHIFT))
 
-/* Lane arrays that exist once a grid and once a warp, each 32 x 4 bytes, except shared symbols (32 x 8, after LAUNCH_SYMBOLS). */
-enum launch_slot { LAUNCH_NTID_X, LAUNCH_NTID_Y, LAUNCH_NTID_Z, LAUNCH_NCTAID_X, LAUNCH_NCTAID_Y, LAUNCH_NCTAID_Z,
-                   LAUNCH_NSMID, LAUNCH_GRIDID, LAUNCH_NWARPID, LAUNCH_ENVREG1, LAUNCH_ENVREG2, LAUNCH_TOTAL_SMEM,
-                   LAUNCH_DYNAMIC_SMEM, LAUNCH_SYMBOLS };
-enum warp_slot { WARP_TID_X, WARP_TID_Y, WARP_TID_Z, WARP_CTAID_X, WARP_CTAID_Y, WARP_CTAID_Z, WARP_LANEID, WARP_WARPID,
-                 WARP_SMID, WARP_LANEMASK_EQ, WARP_LANEMASK_LT, WARP_LANEMASK_LE, WARP_LANEMASK_GT,
-                 WARP_LANEMASK_GE, WARP_SLOTS };
+/* Lane arrays that exist once a grid and once a warp, each 32 x 4 bytes, except shared symbols (32 x 8, after
+ * LAUNCH_SYMBOLS). */
+enum launch_slot {
+    LAUNCH_NTID_X,
+    LAUNCH_NTID_Y,
+    LAUNCH_NTID_Z,
+    LAUNCH_NCTAID_X,
+    LAUNCH_NCTAID_Y,
+    LAUNCH_NCTAID_Z,
+    LAUNCH_NSMID,
+    LAUNCH_GRIDID,
+    LAUNCH_NWARPID,
+    LAUNCH_ENVREG1,
+    LAUNCH_ENVREG2,
+    LAUNCH_TOTAL_SMEM,
+    LAUNCH_DYNAMIC_SMEM,
+    LAUNCH_SYMBOLS
+};
+enum warp_slot {
+    WARP_TID_X,
+    WARP_TID_Y,
+    WARP_TID_Z,
+    WARP_CTAID_X,
+    WARP_CTAID_Y,
+    WARP_CTAID_Z,
+    WARP_LANEID,
+    WARP_WARPID,
+    WARP_SMID,
+    WARP_LANEMASK_EQ,
+    WARP_LANEMASK_LT,
+    WARP_LANEMASK_LE,
+    WARP_LANEMASK_GT,
+    WARP_LANEMASK_GE,
+    WARP_SLOTS
+};
 enum { SLOT_BYTES = LANES * 4, SYMBOL_SLOT_BYTES = LANES * 8 };
 
 struct warp;
@@ -52,7 +81,8 @@ enum insn_next {
     NEXT_STOP     /* the grid has a fault */
 };
 
-/* Executes one instruction for the lanes of mask (never 0). warp->pc is already that of the following instruction. */
+/* Executes one instruction for the lanes of mask (never 0). warp->pc is already that of the following
+ * instruction. */
 typedef enum insn_next (*insn_run)(struct warp *warp, const struct insn *insn, uint32_t mask);
 
 enum { INSN_DST_MAX = 4, INSN_SRC_MAX = ALU_OPERANDS_MAX };
@@ -68,10 +98,10 @@ struct insn {
         const struct call_site *call;
         const uint32_t *targets; /* brx.idx: n_targets pcs */
     };
-    int64_t imm;                    /* address offset, branch target, n_targets, amounts */
-    uint32_t dst[INSN_DST_MAX];     /* OPERAND_NONE: not wanted */
+    int64_t imm;                /* address offset, branch target, n_targets, amounts */
+    uint32_t dst[INSN_DST_MAX]; /* OPERAND_NONE: not wanted */
     uint32_t src[INSN_SRC_MAX];
-    uint32_t guard;                 /* predicate lane array or OPERAND_NONE */
+    uint32_t guard; /* predicate lane array or OPERAND_NONE */
     uint32_t line;
     uint8_t dst_bytes[INSN_DST_MAX], src_bytes[INSN_SRC_MAX]; /* width of the register behind the operand */
     uint8_t op_bytes[INSN_SRC_MAX]; /* width the operation wants of src[i], where that may differ */
@@ -80,22 +110,23 @@ struct insn {
     uint8_t src_not;                /* bit i: predicate src[i] is negated */
     bool guard_not, is_call;
     uint8_t n_dst, n_src;
-    uint8_t bytes;                  /* memory: width of one element */
-    uint8_t space;                  /* memory: enum ptx_space */
-    uint8_t order;                  /* memory: enum insn_order */
-    uint8_t mode;                   /* meaning depends on run: kinds of shuffle, vote, barrier, ... */
-    uint8_t cost;                   /* enum cost_class */
-    uint16_t latency_cycles;        /* cost_latency_cycles[cost] */
+    uint8_t bytes;           /* memory: width of one element */
+    uint8_t space;           /* memory: enum ptx_space */
+    uint8_t order;           /* memory: enum insn_order */
+    uint8_t mode;            /* meaning depends on run: kinds of shuffle, vote, barrier, ... */
+    uint8_t cost;            /* enum cost_class */
+    uint16_t latency_cycles; /* cost_latency_cycles[cost] */
 };
 
-enum insn_order { ORDER_WEAK, ORDER_VOLATILE = 1, ORDER_ACQUIRE = 2, ORDER_RELEASE = 4, ORDER_FENCE = 8 };
+enum insn_order { ORDER_WEAK, ORDER_VOLATILE = 1, ORDER_ACQUIRE = 2, ORDER_RELEASE = 4 };
 
 static inline uint32_t launch_symbol_operand(uint32_t index)
 {
     return OPERAND(BASE_LAUNCH, LAUNCH_SYMBOLS * SLOT_BYTES + index * SYMBOL_SLOT_BYTES);
 }
 
-/* Where a formal parameter or return value of a function lies: in the per-thread parameter area, or in a register. */
+/* Where a formal parameter or return value of a function lies: in the per-thread parameter area, or in a
+ * register. */
 struct formal {
     const char *name;
     bool in_register;
@@ -112,7 +143,7 @@ struct actual {
 };
 
 struct call_site {
-    const struct function *callee;   /* NULL: indirect, address in insn->src[0] */
+    const struct function *callee; /* NULL: indirect, address in insn->src[0] */
     const struct actual *args, *returns;
     uint32_t n_args, n_returns;
 };
@@ -139,20 +170,20 @@ struct function {
     uint32_t index;
     bool is_entry, has_body;
     uint32_t entry_pc;
-    uint32_t frame_bytes;             /* registers */
-    uint32_t param_bytes;             /* per-thread parameter area: formals, returns, call temporaries */
-    uint32_t local_bytes;             /* per-thread local memory */
-    uint32_t live_registers;          /* 32-bit registers alive at once, estimate */
-    uint32_t entry_param_bytes;       /* entry: the launch's parameter block lies first in the area's addresses */
+    uint32_t frame_bytes;       /* registers */
+    uint32_t param_bytes;       /* per-thread parameter area: formals, returns, call temporaries */
+    uint32_t local_bytes;       /* per-thread local memory */
+    uint32_t live_registers;    /* 32-bit registers alive at once, estimate */
+    uint32_t entry_param_bytes; /* entry: the launch's parameter block lies first in the area's addresses */
     struct formal *params, *returns;
     uint32_t n_params, n_returns;
     const struct local_symbol *locals;
     uint32_t n_locals;
-    const uint32_t *calls;            /* functions called directly, by index; may repeat */
+    const uint32_t *calls; /* functions called directly, by index; may repeat */
     uint32_t n_calls;
     bool calls_indirect;
     uint8_t *shared_used, *globals_used; /* bit per shared variable / per global */
-    const char *unsupported;          /* NULL, or the instruction that this interpreter does not have */
+    const char *unsupported;             /* NULL, or the instruction that this interpreter does not have */
     const struct ptx_func *ast;
 };
 
@@ -165,9 +196,9 @@ struct shared_symbol {
 /* What exec_run needs of a kernel beyond struct exec_kernel. */
 struct kernel {
     const struct function *function;
-    uint32_t *shared_offset;     /* of each shared symbol */
-    uint32_t dynamic_offset;     /* where dynamic shared memory begins: static bytes, aligned */
-    uint32_t stack_bytes;        /* local memory a thread: its own and its deepest calls */
+    uint32_t *shared_offset; /* of each shared symbol */
+    uint32_t dynamic_offset; /* where dynamic shared memory begins: static bytes, aligned */
+    uint32_t stack_bytes;    /* local memory a thread: its own and its deepest calls */
 };
 
 struct exec_program {
@@ -212,7 +243,8 @@ static inline uint32_t predicate_mask(const void *lanes)
     uint32_t mask = 0;
 
     for (int i = 0; i < 4; i++)
-        mask |= (uint32_t)((words[i] & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56) << (8 * i);
+        mask |= (uint32_t)((words[i] & UINT64_C(0x0101010101010101)) * UINT64_C(0x0102040810204080) >> 56)
+                << (8 * i);
     return mask;
 }
 

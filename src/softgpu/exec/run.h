@@ -1,5 +1,5 @@
-/* What instructions do: one function a kind, chosen by decode*.c, called by warp.c. Each executes for the lanes of mask, which are
- * never empty, and says what the warp does next. Internal to the room. */
+/* What instructions do: one function a kind, chosen by decode*.c, called by warp.c. Each executes for the
+ * lanes of mask, which are never empty, and says what the warp does next. Internal to the room. */
 #ifndef VGPU_SOFTGPU_EXEC_RUN_H
 #define VGPU_SOFTGPU_EXEC_RUN_H
 
@@ -9,8 +9,10 @@
 enum insn_next run_alu1(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_alu2(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_alu3(struct warp *warp, const struct insn *insn, uint32_t mask);
-enum insn_next run_alu5(struct warp *warp, const struct insn *insn, uint32_t mask);        /* any number, two results */
-enum insn_next run_alu_resized(struct warp *warp, const struct insn *insn, uint32_t mask); /* with conversions */
+enum insn_next run_alu5(struct warp *warp, const struct insn *insn,
+                        uint32_t mask); /* any number, two results */
+enum insn_next run_alu_resized(struct warp *warp, const struct insn *insn,
+                               uint32_t mask); /* with conversions */
 enum insn_next run_pack(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_unpack(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_cvta(struct warp *warp, const struct insn *insn, uint32_t mask);
@@ -45,19 +47,32 @@ enum insn_next run_ret(struct warp *warp, const struct insn *insn, uint32_t mask
 enum insn_next run_exit(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_trap(struct warp *warp, const struct insn *insn, uint32_t mask);
 
-/* builtin.c: functions that PTX calls and the driver provides: vprintf, __assertfail. NULL: not one of them. */
+/* builtin.c: functions that PTX calls and the driver provides: vprintf, __assertfail. NULL: not one of them.
+ */
 insn_run builtin_find(const char *name);
 /* 0, or -ENOTSUP when a call passes other parameters than the function has. */
 int builtin_check(const struct function *callee, const struct call_site *site);
 
-/* run_exchange.c: everything among the threads of a warp. The member mask is src[EXCHANGE_MEMBERS] (OPERAND_NONE: whoever executes). */
+/* run_exchange.c: everything among the threads of a warp. The member mask is src[EXCHANGE_MEMBERS]
+ * (OPERAND_NONE: whoever executes). */
 enum { EXCHANGE_MEMBERS = 3 };
 enum exchange_mode {
     EXCHANGE_SYNC,
-    EXCHANGE_SHFL_UP, EXCHANGE_SHFL_DOWN, EXCHANGE_SHFL_BFLY, EXCHANGE_SHFL_IDX,
-    EXCHANGE_BALLOT, EXCHANGE_VOTE_ALL, EXCHANGE_VOTE_ANY, EXCHANGE_VOTE_UNI,
-    EXCHANGE_MATCH_ANY, EXCHANGE_MATCH_ALL,
-    EXCHANGE_REDUX_ADD, EXCHANGE_REDUX_MIN, EXCHANGE_REDUX_MAX, EXCHANGE_REDUX_AND, EXCHANGE_REDUX_OR,
+    EXCHANGE_SHFL_UP,
+    EXCHANGE_SHFL_DOWN,
+    EXCHANGE_SHFL_BFLY,
+    EXCHANGE_SHFL_IDX,
+    EXCHANGE_BALLOT,
+    EXCHANGE_VOTE_ALL,
+    EXCHANGE_VOTE_ANY,
+    EXCHANGE_VOTE_UNI,
+    EXCHANGE_MATCH_ANY,
+    EXCHANGE_MATCH_ALL,
+    EXCHANGE_REDUX_ADD,
+    EXCHANGE_REDUX_MIN,
+    EXCHANGE_REDUX_MAX,
+    EXCHANGE_REDUX_AND,
+    EXCHANGE_REDUX_OR,
     EXCHANGE_REDUX_XOR,
     EXCHANGE_ELECT
 };
@@ -67,12 +82,12 @@ enum insn_next run_exchange(struct warp *warp, const struct insn *insn, uint32_t
 enum barrier_mode { BARRIER_SYNC, BARRIER_ARRIVE, BARRIER_RED_POPC, BARRIER_RED_AND, BARRIER_RED_OR };
 enum insn_next run_barrier(struct warp *warp, const struct insn *insn, uint32_t mask);
 
-/* Parts of the local window that are not local memory: the kernel's parameters by address, and the workspace of the
- * grid barrier. */
-#define LOCAL_PART_BYTES     UINT64_C(0x80000000)
-#define PARAM_WINDOW_BASE    (EXEC_LOCAL_WINDOW_BASE + LOCAL_PART_BYTES)
-#define PARAM_WINDOW_BYTES   UINT64_C(0x00010000)
-#define WORKSPACE_BASE       (EXEC_LOCAL_WINDOW_BASE + UINT64_C(0xC0000000))
-#define WORKSPACE_BYTES      UINT64_C(256)
+/* Parts of the local window that are not local memory: the kernel's parameters by address, and the workspace
+ * of the grid barrier. */
+#define LOCAL_PART_BYTES   UINT64_C(0x80000000)
+#define PARAM_WINDOW_BASE  (EXEC_LOCAL_WINDOW_BASE + LOCAL_PART_BYTES)
+#define PARAM_WINDOW_BYTES UINT64_C(0x00010000)
+#define WORKSPACE_BASE     (EXEC_LOCAL_WINDOW_BASE + UINT64_C(0xC0000000))
+#define WORKSPACE_BYTES    UINT64_C(256)
 
 #endif

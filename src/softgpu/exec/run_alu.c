@@ -1,5 +1,5 @@
-/* Arithmetic: turns operands into lane arrays and calls the function that alu.h gave. The common case (all widths agree) is
- * a few loads before the call; run_alu_resized is for everything else. */
+/* Arithmetic: turns operands into lane arrays and calls the function that alu.h gave. The common case (all
+ * widths agree) is a few loads before the call; run_alu_resized is for everything else. */
 #include "softgpu/exec/run.h"
 
 #include "softgpu/exec/warp.h"
@@ -66,7 +66,8 @@ enum insn_next run_alu_resized(struct warp *warp, const struct insn *insn, uint3
         if (insn->src_not >> i & 1)
             negate_predicate((uint8_t *)warp->scratch[i], src[i]);
         else if (insn->src_bytes[i] != insn->op_bytes[i])
-            alu_resize(warp->scratch[i], insn->op_bytes[i], src[i], insn->src_bytes[i], insn->src_signed >> i & 1, mask);
+            alu_resize(warp->scratch[i], insn->op_bytes[i], src[i], insn->src_bytes[i],
+                       insn->src_signed >> i & 1, mask);
         else
             continue;
         src[i] = warp->scratch[i];
@@ -104,8 +105,7 @@ enum insn_next run_cvta(struct warp *warp, const struct insn *insn, uint32_t mas
     uint64_t *to = lane_array(warp, insn->dst[0]);
     const uint64_t *from = lane_array(warp, insn->src[0]);
 
-    for_each_lane (lane, mask)
-        to[lane] = from[lane] + (uint64_t)insn->imm;
+    for_each_lane(lane, mask) to[lane] = from[lane] + (uint64_t)insn->imm;
     return NEXT_GO;
 }
 
@@ -114,8 +114,7 @@ enum insn_next run_isspacep(struct warp *warp, const struct insn *insn, uint32_t
     uint8_t *to = lane_array(warp, insn->dst[0]);
     const uint64_t *from = lane_array(warp, insn->src[0]);
 
-    for_each_lane (lane, mask)
-        to[lane] = memory_space(from[lane]) == (enum ptx_space)insn->mode;
+    for_each_lane(lane, mask) to[lane] = memory_space(from[lane]) == (enum ptx_space)insn->mode;
     return NEXT_GO;
 }
 
@@ -123,8 +122,7 @@ enum insn_next run_activemask(struct warp *warp, const struct insn *insn, uint32
 {
     if (insn->dst[0] == OPERAND_NONE)
         return NEXT_GO;
-    for_each_lane (lane, mask)
-        ((uint32_t *)lane_array(warp, insn->dst[0]))[lane] = mask;
+    for_each_lane(lane, mask)((uint32_t *)lane_array(warp, insn->dst[0]))[lane] = mask;
     return NEXT_GO;
 }
 

@@ -1,9 +1,11 @@
-/* Atomics: one host atomic a lane, in lane order. That orders them against other blocks, other processes and the host as well. */
+/* Atomics: one host atomic a lane, in lane order. That orders them against other blocks, other processes and
+ * the host as well. */
 #include "softgpu/exec/run.h"
 
 #include "softgpu/exec/warp.h"
 
-/* Spinning on a lock is told from work by its atomics: each counts as many instructions towards the turn of the warp's other groups. */
+/* Spinning on a lock is told from work by its atomics: each counts as many instructions towards the turn of
+ * the warp's other groups. */
 enum { ATOMIC_TURN_INSTRUCTIONS = 64 };
 
 static uint64_t sign_extended(uint64_t value, unsigned bytes)
@@ -23,7 +25,8 @@ enum insn_next run_atomic(struct warp *warp, const struct insn *insn, uint32_t m
     if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, pointers))
         return NEXT_STOP;
     warp->spent += ATOMIC_TURN_INSTRUCTIONS;
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         uint64_t value = lane_read(a, insn->src_bytes[1], lane);
         uint64_t old = insn->atom(pointers[lane], value, b ? lane_read(b, insn->src_bytes[2], lane) : 0);
 

@@ -1,6 +1,7 @@
-/* The sixteen barriers of a block: bar.sync, bar.arrive and bar.red. A barrier without a count opens when every live thread has arrived; one
- * with a count when that many have, where a warp of which some arrived counts its missing and exited lanes as well,
- * as hardware counts warps. Warps that meet go on at the latest one's modelled clock. */
+/* The sixteen barriers of a block: bar.sync, bar.arrive and bar.red. A barrier without a count opens when
+ * every live thread has arrived; one with a count when that many have, where a warp of which some arrived
+ * counts its missing and exited lanes as well, as hardware counts warps. Warps that meet go on at the latest
+ * one's modelled clock. */
 #include "softgpu/exec/run.h"
 
 #include <string.h>
@@ -30,7 +31,7 @@ static void write_reduction(const struct barrier *barrier, const struct group *g
 
     if (insn->mode < BARRIER_RED_POPC || insn->dst[0] == OPERAND_NONE)
         return;
-    for_each_lane (lane, group->mask)
+    for_each_lane(lane, group->mask)
         lane_write(group->frame->regs + OPERAND_OFFSET(insn->dst[0]), insn->dst_bytes[0], lane, value);
 }
 
@@ -89,7 +90,8 @@ enum insn_next run_barrier(struct warp *warp, const struct insn *insn, uint32_t 
     struct barrier *barrier = &warp->block->barriers[number % BARRIERS];
 
     if (number >= BARRIERS || (insn->src[1] != OPERAND_NONE && (wanted == 0 || wanted % LANES)))
-        return grid_fault(warp, insn, first, EXEC_FAULT_ILLEGAL_INSTRUCTION, 0, "barrier number or thread count");
+        return grid_fault(warp, insn, first, EXEC_FAULT_ILLEGAL_INSTRUCTION, 0,
+                          "barrier number or thread count");
     arrive(warp, barrier, insn, mask);
     barrier->wanted_threads = wanted;
     if (insn->mode != BARRIER_ARRIVE) {

@@ -1,5 +1,6 @@
-/* Calls: frames, parameters and returns. Threads that call together share a frame; each has its own piece of the frame's
- * parameter area and of its warp's stack. Threads may return at different times; the frame is reused after the last. */
+/* Calls: frames, parameters and returns. Threads that call together share a frame; each has its own piece of
+ * the frame's parameter area and of its warp's stack. Threads may return at different times; the frame is
+ * reused after the last. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,14 +49,19 @@ static struct frame *frame_take(struct worker *worker, size_t bytes)
 
 struct frame *frame_new(struct warp *warp, const struct function *function, uint32_t mask)
 {
-    size_t head = align_frame(sizeof(struct frame)), params = align_frame((size_t)function->param_bytes * LANES);
+    size_t head = align_frame(sizeof(struct frame)),
+           params = align_frame((size_t)function->param_bytes * LANES);
     struct frame *frame = frame_take(warp->worker, head + function->frame_bytes + params);
 
     if (!frame)
         return NULL;
-    *frame = (struct frame){.function = function, .live = mask, .serial = ++warp->frame_serial,
-                            .regs = (char *)frame + head, .params = (char *)frame + head + function->frame_bytes,
-                            .param_stride = function->param_bytes, .capacity_bytes = frame->capacity_bytes,
+    *frame = (struct frame){.function = function,
+                            .live = mask,
+                            .serial = ++warp->frame_serial,
+                            .regs = (char *)frame + head,
+                            .params = (char *)frame + head + function->frame_bytes,
+                            .param_stride = function->param_bytes,
+                            .capacity_bytes = frame->capacity_bytes,
                             .next_owned = frame->next_owned};
     memset(frame->regs, 0, function->frame_bytes + params);
     return frame;
@@ -108,15 +114,17 @@ void call_result(struct warp *warp, const struct actual *actual, unsigned lane, 
         memcpy(param_piece(warp, warp->frame, lane, actual->offset_bytes), &value, actual->size_bytes);
 }
 
-/* Moves one parameter for the lanes of mask: to the callee, or back from it. Sizes were compared when decoded. */
-static void move_param(struct warp *warp, struct frame *caller, const struct actual *actual, struct frame *callee,
-                       const struct formal *formal, bool back, uint32_t mask)
+/* Moves one parameter for the lanes of mask: to the callee, or back from it. Sizes were compared when
+ * decoded. */
+static void move_param(struct warp *warp, struct frame *caller, const struct actual *actual,
+                       struct frame *callee, const struct formal *formal, bool back, uint32_t mask)
 {
     uint32_t bytes = formal->size_bytes;
 
     if (actual->unused)
         return;
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         char *outer = actual->in_register ? (char *)actual_lanes(warp, caller, actual) + (size_t)lane * bytes
                                           : param_piece(warp, caller, lane, actual->offset_bytes);
         char *inner = formal->in_register ? callee->regs + formal->offset_bytes + (size_t)lane * bytes
@@ -128,13 +136,15 @@ static void move_param(struct warp *warp, struct frame *caller, const struct act
 
 /* ---- call and return ---- */
 
-static enum insn_next enter(struct warp *warp, const struct insn *insn, const struct function *callee, uint32_t mask)
+static enum insn_next enter(struct warp *warp, const struct insn *insn, const struct function *callee,
+                            uint32_t mask)
 {
     struct frame *caller = warp->frame, *frame;
     uint32_t local_base = (caller->local_base_bytes + caller->function->local_bytes + 15) & ~15u;
     unsigned first = (unsigned)__builtin_ctz(mask);
 
-    if (caller->depth + 1 >= CALL_DEPTH_MAX || local_base + callee->local_bytes > warp->block->grid->stack_stride)
+    if (caller->depth + 1 >= CALL_DEPTH_MAX ||
+        local_base + callee->local_bytes > warp->block->grid->stack_stride)
         return grid_fault(warp, insn, first, EXEC_FAULT_STACK, 0, "call depth or stack exhausted");
     frame = frame_new(warp, callee, mask);
     if (!frame)
@@ -195,8 +205,7 @@ enum insn_next run_call_indirect(struct warp *warp, const struct insn *insn, uin
     if (!callee)
         return grid_fault(warp, insn, first, EXEC_FAULT_ILLEGAL_INSTRUCTION, address[first],
                           "call of something that is not such a function");
-    for_each_lane (lane, mask)
-        same |= (uint32_t)(address[lane] == address[first]) << lane;
+    for_each_lane(lane, mask) same |= (uint32_t)(address[lane] == address[first]) << lane;
     others = mask & ~same;
     if (others) {
         warp->mask &= ~others;

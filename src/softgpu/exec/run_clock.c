@@ -1,6 +1,7 @@
-/* The modelled clock as a kernel sees it. Every warp has its own, moved on by the cost of its instructions. A warp that does
- * nothing but read the clock (a delay loop) would burn host time for modelled time, so once it goes round idly each
- * read adds 1/256 of what it has waited: the loop overshoots by at most 0.4 %, whatever its length. */
+/* The modelled clock as a kernel sees it. Every warp has its own, moved on by the cost of its instructions. A
+ * warp that does nothing but read the clock (a delay loop) would burn host time for modelled time, so once it
+ * goes round idly each read adds 1/256 of what it has waited: the loop overshoots by at most 0.4 %, whatever
+ * its length. */
 #include "softgpu/exec/run.h"
 
 #include "softgpu/exec/block.h"
@@ -31,8 +32,8 @@ static uint64_t other_instructions(const struct warp *warp)
     return sum;
 }
 
-/* True for a read that goes round in an idle loop: the same instruction as before, nothing that matters since. A loop may read two
- * clocks; a read before it may belong to no loop. */
+/* True for a read that goes round in an idle loop: the same instruction as before, nothing that matters
+ * since. A loop may read two clocks; a read before it may belong to no loop. */
 static bool is_poll(struct warp *warp, const struct insn *insn)
 {
     uint64_t seen = effects(warp), others = other_instructions(warp);
@@ -84,8 +85,7 @@ enum insn_next run_clock(struct warp *warp, const struct insn *insn, uint32_t ma
     if (insn->dst[0] == OPERAND_NONE)
         return NEXT_GO;
     value = clock_value(warp, (enum clock_mode)insn->mode);
-    for_each_lane (lane, mask)
-        lane_write(lane_array(warp, insn->dst[0]), insn->dst_bytes[0], lane, value);
+    for_each_lane(lane, mask) lane_write(lane_array(warp, insn->dst[0]), insn->dst_bytes[0], lane, value);
     return NEXT_GO;
 }
 
@@ -95,9 +95,7 @@ enum insn_next run_nanosleep(struct warp *warp, const struct insn *insn, uint32_
     const uint32_t *ns = lane_array(warp, insn->src[0]);
     uint64_t longest_ns = 0;
 
-    for_each_lane (lane, mask)
-        if (ns[lane] > longest_ns)
-            longest_ns = ns[lane];
+    for_each_lane(lane, mask) if (ns[lane] > longest_ns) longest_ns = ns[lane];
     if (longest_ns > 1000000)
         longest_ns = 1000000;
     warp->cycles += longest_ns * warp->block->grid->launch->clock_khz / 1000000;

@@ -1,6 +1,7 @@
-/* Exchanges among the threads of a warp: bar.warp.sync, shfl, vote, match, redux, elect. A thread that names other members waits
- * until all of them that still live wait with the same member mask; then each gets its result from the values all
- * have left in the warp. When the running group already is all members (nearly always) nobody waits. */
+/* Exchanges among the threads of a warp: bar.warp.sync, shfl, vote, match, redux, elect. A thread that names
+ * other members waits until all of them that still live wait with the same member mask; then each gets its
+ * result from the values all have left in the warp. When the running group already is all members (nearly
+ * always) nobody waits. */
 #include "softgpu/exec/run.h"
 
 #include "softgpu/exec/block.h"
@@ -21,7 +22,8 @@ static void gather(struct warp *warp, const struct insn *insn, uint32_t mask)
         insn->src[EXCHANGE_MEMBERS] == OPERAND_NONE ? NULL : lane_array(warp, insn->src[EXCHANGE_MEMBERS]);
     uint64_t flip = insn->src_not & 1;
 
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         warp->members[lane] = members ? members[lane] : mask;
         if (has_value)
             warp->value[lane] = lane_read(value, insn->src_bytes[0], lane) ^ flip;
@@ -35,8 +37,8 @@ struct result {
     bool predicate;
 };
 
-static struct result shuffle(const struct warp *warp, const struct insn *insn, unsigned lane, uint32_t b, uint32_t c,
-                             uint32_t members)
+static struct result shuffle(const struct warp *warp, const struct insn *insn, unsigned lane, uint32_t b,
+                             uint32_t c, uint32_t members)
 {
     int segment = (int)(c >> 8 & 31), clamp = (int)(c & 31), shift = (int)(b & 31), self = (int)lane;
     int low = self & segment, high = low | (clamp & ~segment), source;
@@ -68,8 +70,7 @@ static struct result vote(const struct warp *warp, unsigned mode, uint32_t membe
 {
     uint32_t ballot = 0;
 
-    for_each_lane (lane, members)
-        ballot |= (uint32_t)(warp->value[lane] & 1) << lane;
+    for_each_lane(lane, members) ballot |= (uint32_t)(warp->value[lane] & 1) << lane;
     switch (mode) {
     case EXCHANGE_VOTE_ALL:
         return (struct result){ballot == members, false};
@@ -86,8 +87,7 @@ static struct result match(const struct warp *warp, unsigned mode, unsigned self
 {
     uint32_t same = 0;
 
-    for_each_lane (lane, members)
-        same |= (uint32_t)(warp->value[lane] == warp->value[self]) << lane;
+    for_each_lane(lane, members) same |= (uint32_t)(warp->value[lane] == warp->value[self]) << lane;
     if (mode == EXCHANGE_MATCH_ALL)
         return (struct result){same == members ? members : 0, same == members};
     return (struct result){same, false};
@@ -98,7 +98,8 @@ static struct result reduce(const struct warp *warp, const struct insn *insn, ui
     bool is_signed = insn->src_signed & 1, first = true;
     uint32_t all = 0;
 
-    for_each_lane (lane, members) {
+    for_each_lane(lane, members)
+    {
         uint32_t value = (uint32_t)warp->value[lane];
         bool less = is_signed ? (int32_t)value < (int32_t)all : value < all;
 
@@ -144,8 +145,8 @@ static struct result result_of(const struct warp *warp, const struct frame *fram
     }
 }
 
-/* Gives the lanes of mask, which executed insn in frame, their results. Members that have exited do not count. Results are made
- * before any is written: a destination may be a source of another lane. */
+/* Gives the lanes of mask, which executed insn in frame, their results. Members that have exited do not
+ * count. Results are made before any is written: a destination may be a source of another lane. */
 static void finish(struct warp *warp, const struct frame *frame, const struct insn *insn, uint32_t mask)
 {
     struct result results[LANES];
@@ -156,7 +157,8 @@ static void finish(struct warp *warp, const struct frame *frame, const struct in
 
     if (insn->mode == EXCHANGE_SYNC)
         return;
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         uint32_t members = (warp->members[lane] & warp->live) | 1u << lane;
 
         results[lane] = same_for_members && members == last_members
@@ -168,9 +170,8 @@ static void finish(struct warp *warp, const struct frame *frame, const struct in
     for (unsigned i = 0; i < insn->n_dst; i++) {
         if (insn->dst[i] == OPERAND_NONE)
             continue;
-        for_each_lane (lane, mask)
-            lane_write(frame->regs + OPERAND_OFFSET(insn->dst[i]), insn->dst_bytes[i], lane,
-                       i == 0 ? results[lane].value : results[lane].predicate);
+        for_each_lane(lane, mask) lane_write(frame->regs + OPERAND_OFFSET(insn->dst[i]), insn->dst_bytes[i],
+                                             lane, i == 0 ? results[lane].value : results[lane].predicate);
     }
 }
 
@@ -181,11 +182,12 @@ static uint32_t complete_lanes(const struct warp *warp, uint32_t waiting)
 {
     uint32_t complete = 0;
 
-    for_each_lane (lane, waiting) {
+    for_each_lane(lane, waiting)
+    {
         uint32_t members = warp->members[lane] & warp->live, same = 0;
 
-        for_each_lane (other, waiting)
-            same |= (uint32_t)(warp->members[other] == warp->members[lane]) << other;
+        for_each_lane(other, waiting) same |= (uint32_t)(warp->members[other] == warp->members[lane])
+                                              << other;
         if ((members & ~same) == 0)
             complete |= 1u << lane;
     }
@@ -221,7 +223,8 @@ static bool all_here(const struct warp *warp, uint32_t mask)
 {
     uint32_t wanted = 0, differ = 0, first = warp->members[__builtin_ctz(mask)];
 
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         wanted |= warp->members[lane];
         differ |= warp->members[lane] ^ first;
     }

@@ -1,5 +1,5 @@
-/* Branches and ends. A branch that all threads of the group take only moves pc; otherwise the group parts, and warp.c
- * decides who goes first. */
+/* Branches and ends. A branch that all threads of the group take only moves pc; otherwise the group parts,
+ * and warp.c decides who goes first. */
 #include "softgpu/exec/run.h"
 
 #include "softgpu/exec/warp.h"
@@ -24,9 +24,9 @@ enum insn_next run_branch_index(struct warp *warp, const struct insn *insn, uint
         uint32_t same = 0;
 
         if (index[first] >= (uint64_t)insn->imm)
-            return grid_fault(warp, insn, first, EXEC_FAULT_ILLEGAL_INSTRUCTION, 0, "branch index out of range");
-        for_each_lane (lane, left)
-            same |= (uint32_t)(index[lane] == index[first]) << lane;
+            return grid_fault(warp, insn, first, EXEC_FAULT_ILLEGAL_INSTRUCTION, 0,
+                              "branch index out of range");
+        for_each_lane(lane, left) same |= (uint32_t)(index[lane] == index[first]) << lane;
         if (same == warp->mask) {
             warp->pc = insn->targets[index[first]];
             return NEXT_GO;

@@ -1,5 +1,5 @@
-/* Parameters. A kernel's own are one block, the same for all threads. Those of functions, and what a caller prepares for a
- * call, are a small area per thread in the frame, numbered behind the kernel's block. */
+/* Parameters. A kernel's own are one block, the same for all threads. Those of functions, and what a caller
+ * prepares for a call, are a small area per thread in the frame, numbered behind the kernel's block. */
 #include "softgpu/exec/run.h"
 
 #include <string.h>
@@ -26,12 +26,12 @@ enum insn_next run_load_param(struct warp *warp, const struct insn *insn, uint32
     const char *from = warp->block->grid->params + insn->imm;
 
     for (unsigned i = 0; i < insn->n_dst; i++) {
-        uint64_t value = extended(read_value(from + (size_t)i * insn->bytes, insn->bytes), insn->bytes, insn->dst_signed & 1);
+        uint64_t value = extended(read_value(from + (size_t)i * insn->bytes, insn->bytes), insn->bytes,
+                                  insn->dst_signed & 1);
 
         if (insn->dst[i] == OPERAND_NONE)
             continue;
-        for_each_lane (lane, mask)
-            lane_write(lane_array(warp, insn->dst[i]), insn->dst_bytes[i], lane, value);
+        for_each_lane(lane, mask) lane_write(lane_array(warp, insn->dst[i]), insn->dst_bytes[i], lane, value);
     }
     return NEXT_GO;
 }
@@ -60,7 +60,8 @@ static enum insn_next outside(struct warp *warp, const struct insn *insn, unsign
 
 enum insn_next run_load_frame_param(struct warp *warp, const struct insn *insn, uint32_t mask)
 {
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         const char *from = place(warp, insn, lane, (unsigned)insn->bytes * insn->n_dst, false);
         uint64_t values[INSN_DST_MAX];
 
@@ -80,7 +81,8 @@ enum insn_next run_store_frame_param(struct warp *warp, const struct insn *insn,
 {
     unsigned n = insn->n_src - 1u;
 
-    for_each_lane (lane, mask) {
+    for_each_lane(lane, mask)
+    {
         char *to = place(warp, insn, lane, insn->bytes * n, true);
 
         if (!to)

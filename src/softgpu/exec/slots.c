@@ -1,7 +1,8 @@
-/* Register allocation in its simplest exact form: liveness over basic blocks, one interval a virtual register, and one pass
- * that hands slots of the same width on. It exists because compilers write PTX with thousands of registers: one
- * slot each would push every warp out of the cache. Two registers share a slot only when their intervals do not even touch,
- * so an instruction never writes the slot it reads from unless the program says so. Called by decode.c at a function's end. */
+/* Register allocation in its simplest exact form: liveness over basic blocks, one interval a virtual
+ * register, and one pass that hands slots of the same width on. It exists because compilers write PTX with
+ * thousands of registers: one slot each would push every warp out of the cache. Two registers share a slot
+ * only when their intervals do not even touch, so an instruction never writes the slot it reads from unless
+ * the program says so. Called by decode.c at a function's end. */
 #include "softgpu/exec/decode.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include "softgpu/exec/run.h"
 
 enum { WIDTHS = 4 };
-#define NOWHERE UINT32_MAX
+#define NOWHERE           UINT32_MAX
 #define LIVENESS_BITS_MAX ((uint64_t)1 << 31) /* above this every register gets a slot of its own */
 
 struct interval {
@@ -22,9 +23,9 @@ struct interval {
 
 struct liveness {
     struct decoder *d;
-    uint32_t first, n;       /* instructions */
-    uint32_t *block_of;      /* per instruction */
-    uint32_t *block_start;   /* n_blocks + 1 */
+    uint32_t first, n;     /* instructions */
+    uint32_t *block_of;    /* per instruction */
+    uint32_t *block_start; /* n_blocks + 1 */
     uint32_t n_blocks, words;
     uint64_t *in, *gen, *kill; /* n_blocks x words */
     struct interval *intervals;
@@ -53,8 +54,9 @@ static void visit_insn(struct insn *insn, vreg_visit visit, void *data)
 
 static bool ends_flow(const struct insn *insn)
 {
-    return insn->guard == OPERAND_NONE && (insn->run == run_branch || insn->run == run_branch_index ||
-                                           insn->run == run_ret || insn->run == run_exit || insn->run == run_trap);
+    return insn->guard == OPERAND_NONE &&
+           (insn->run == run_branch || insn->run == run_branch_index || insn->run == run_ret ||
+            insn->run == run_exit || insn->run == run_trap);
 }
 
 static uint32_t n_targets(const struct insn *insn)
@@ -110,7 +112,8 @@ static void scan_vreg(void *data, uint32_t *operand, bool is_def)
 static void scan_blocks(struct liveness *l)
 {
     for (uint32_t b = 0; b < l->n_blocks; b++) {
-        struct block_scan scan = {.l = l, .gen = l->gen + (size_t)b * l->words, .kill = l->kill + (size_t)b * l->words};
+        struct block_scan scan = {
+            .l = l, .gen = l->gen + (size_t)b * l->words, .kill = l->kill + (size_t)b * l->words};
 
         for (uint32_t i = l->block_start[b]; i < l->block_start[b + 1]; i++) {
             struct insn *insn = &l->d->code[l->first + i];
@@ -351,7 +354,8 @@ done:
 
 int slots_assign(struct decoder *d, uint32_t first_pc)
 {
-    struct liveness l = {.d = d, .first = first_pc, .n = d->n_code - first_pc, .words = (d->n_vregs + 63) / 64};
+    struct liveness l = {
+        .d = d, .first = first_pc, .n = d->n_code - first_pc, .words = (d->n_vregs + 63) / 64};
     int ret = -ENOMEM;
 
     l.block_of = calloc(l.n, sizeof *l.block_of);

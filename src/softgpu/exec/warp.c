@@ -1,7 +1,8 @@
-/* Runs one warp: which group of threads goes on, and the loop over its instructions. The order is the deepest frame first and
- * in it the lowest pc, so groups that parted meet again at the first instruction they share; a group stops where another
- * one waits (stop_pc). A group that waits for another of its own warp (a spin lock) would starve it, so after TURN_EVERY
- * instructions the one that has waited longest gets TURN_LENGTH. Called by block.c; never touches another warp. */
+/* Runs one warp: which group of threads goes on, and the loop over its instructions. The order is the deepest
+ * frame first and in it the lowest pc, so groups that parted meet again at the first instruction they share;
+ * a group stops where another one waits (stop_pc). A group that waits for another of its own warp (a spin
+ * lock) would starve it, so after TURN_EVERY instructions the one that has waited longest gets TURN_LENGTH.
+ * Called by block.c; never touches another warp. */
 #include "softgpu/exec/warp.h"
 
 #include <string.h>
@@ -115,7 +116,8 @@ static void merge_groups(struct warp *warp)
         for (uint32_t j = i + 1; j < warp->n_groups;) {
             struct group *b = &warp->groups[j];
 
-            if (a->state == GROUP_READY && b->state == GROUP_READY && a->pc == b->pc && a->frame == b->frame) {
+            if (a->state == GROUP_READY && b->state == GROUP_READY && a->pc == b->pc &&
+                a->frame == b->frame) {
                 a->mask |= b->mask;
                 a->turn = a->turn < b->turn ? a->turn : b->turn;
                 group_remove(warp, j);
@@ -231,7 +233,8 @@ static inline uint32_t guarded_mask(const struct warp *warp, const struct insn *
 }
 
 /* The running group goes on until it waits, parts, meets another, or budget is spent. */
-static enum insn_next run_group(struct warp *warp, const struct insn *code, uint32_t budget, uint32_t *ret_ran)
+static enum insn_next run_group(struct warp *warp, const struct insn *code, uint32_t budget,
+                                uint32_t *ret_ran)
 {
     uint32_t n = 0, last_mask = 0, last_count = 0;
     uint64_t threads = 0;

@@ -1,5 +1,5 @@
-/* A bump allocator in chunks of 64 KiB; larger pieces get a chunk of their own. Owned by struct exec_program, filled by
- * the decoder, never touched while a grid runs. */
+/* A bump allocator in chunks of 64 KiB; larger pieces get a chunk of their own. Owned by struct exec_program,
+ * filled by the decoder, never touched while a grid runs. */
 #include "softgpu/exec/zone.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* Memory that lives exactly as long as its owner: many small pieces, freed all at once. Used for decoded programs.
- * Not thread-safe: a zone belongs to one builder and is read-only afterwards. */
+/* Memory that lives exactly as long as its owner: many small pieces, freed all at once. Used for decoded
+ * programs. Not thread-safe: a zone belongs to one builder and is read-only afterwards. */
 #ifndef VGPU_SOFTGPU_EXEC_ZONE_H
 #define VGPU_SOFTGPU_EXEC_ZONE_H
 
