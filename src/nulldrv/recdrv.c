@@ -4,7 +4,12 @@
 
 #include <string.h>
 
+#include "api/cuda_table.h"
+#include "api/entries.h"
+#include "api/lookup.h"
+
 static _Thread_local struct recdrv_call last;
+static bool is_lookup;
 
 /* Called by the entry points, from assembler. */
 int recdrv_note(uint32_t slot, const uint64_t *registers, const uint64_t *stack);
@@ -23,6 +28,26 @@ EXPORT const struct recdrv_call *recdrv_last(void)
     return &last;
 }
 
+EXPORT void recdrv_serial_set(uint64_t serial)
+{
+    last.serial = serial - 1;
+}
+
+EXPORT void recdrv_lookup_set(bool lookup)
+{
+    __atomic_store_n(&is_lookup, lookup, __ATOMIC_RELAXED);
+}
+
+/* The arguments of cuGetProcAddress; its first version has no status. */
+static int proc_address(const struct recdrv_call *call)
+{
+    CUdriverProcAddressQueryResult *status = (CUdriverProcAddressQueryResult *)(uintptr_t)call->gp[4];
+
+    return (int)api_cuda_proc_address(api_cuda_entries, (const char *)(uintptr_t)call->gp[0],
+                                      (void **)(uintptr_t)call->gp[1], (int)call->gp[2], call->gp[3],
+                                      call->slot == CUDA_SLOT_cuGetProcAddress ? NULL : status);
+}
+
 /* Reads 16 words above the call whether or not they are arguments; a thread's stack has more than that above
  * any call. */
 __attribute__((no_sanitize("address"))) int recdrv_note(uint32_t slot, const uint64_t *registers,
@@ -35,5 +60,8 @@ __attribute__((no_sanitize("address"))) int recdrv_note(uint32_t slot, const uin
     last.serial++;
     last.slot = slot;
     last.result = recdrv_result(slot, last.serial);
+    if ((slot == CUDA_SLOT_cuGetProcAddress || slot == CUDA_SLOT_cuGetProcAddress_v2) &&
+        __atomic_load_n(&is_lookup, __ATOMIC_RELAXED))
+        last.result = proc_address(&last);
     return last.result;
 }

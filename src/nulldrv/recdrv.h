@@ -1,9 +1,11 @@
 /* The recording driver: a libcuda.so.1 whose every entry point keeps what it was called with, so that a test
  * of what stands before it can ask whether each argument arrived. Its results are arbitrary but the same in
- * every run: a thread's n-th call, to slot s, answers recdrv_result(s, n). Built for tests only. */
+ * every run: a thread's n-th call, to slot s, answers recdrv_result(s, n). cuGetProcAddress is like the
+ * others until it is told to look names up. Built for tests only. */
 #ifndef VGPU_NULLDRV_RECDRV_H
 #define VGPU_NULLDRV_RECDRV_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { RECDRV_STACK_WORDS = 16 };
@@ -24,5 +26,11 @@ const struct recdrv_call *recdrv_last(void);
 
 /* What the serial-th call of a thread answers if it is to slot: 0 to 999. */
 int recdrv_result(uint32_t slot, uint64_t serial);
+
+/* Makes the calling thread's next call its serial-th, so that a test chooses what it answers. */
+void recdrv_serial_set(uint64_t serial);
+
+/* Does cuGetProcAddress, in either version, answer with this driver's entry points? Of the whole process. */
+void recdrv_lookup_set(bool lookup);
 
 #endif

@@ -5,7 +5,9 @@
  * Everybody may be killed before any store (that covers a kill before a load: it leaves the same memory), any number of times. A dead
  * client's slot is reaped by vgpud, in whose middle a successor may begin anew or nobody at all, and is handed out again. A life that ends
  * by itself is a death too: a process that exits leaves its memory to the reaper. What bounds the state space is NUMBERS: a slot that has
- * used up so many operation numbers begins nothing new. check.py chooses sizes, and the MUTANT_ macros, each of which must be found wrong.
+ * used up so many operation numbers begins nothing new. check.py chooses sizes, the MUTANT_ macros, each of which
+ * must be found wrong, and VARIANT_LOOSE_HELPER (the intent read before the row, its number not looked at), which must hold: docs/ledger.md, 3.,
+ * does not lean on either.
  *
  * Memory order is not modelled: spin's memory is sequentially consistent. docs/ledger.md, 3., says which order the code relies on.
  *
@@ -96,10 +98,15 @@ inline finish(p, name)
     if
     :: name == 0
     :: else ->
+#ifdef VARIANT_LOOSE_HELPER
+       f_delta = row[p].delta;
+#endif
        row_load(p); /* F1 */
        if
        :: f_n + 1 == name ->
-#ifdef TORN
+#if defined(VARIANT_LOOSE_HELPER)
+          STORE(row_swap(p, name))
+#elif defined(TORN)
           if
           :: row[p].number == name -> f_delta = row[p].delta; STORE(row_swap(p, name))
           :: else
@@ -232,7 +239,9 @@ life:
     :: row[p].n < NUMBERS ->
        if
        :: delta = 1
+#ifndef ONE_SIZE
        :: delta = 2
+#endif
        :: delta = -2 /* or what there is, where that is less */
        fi;
        settle(p); /* O0 */
