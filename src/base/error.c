@@ -1,6 +1,7 @@
 /* Error texts. Called by daemon, command line and plugins; must never allocate or log. */
 #include "base/error.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #ifndef VGPU_BASE_ERROR_H
 #define VGPU_BASE_ERROR_H
 
-#include <stdarg.h>
+#include <errno.h>
 
 enum { ERROR_TEXT_MAX = 480 };
 
@@ -16,6 +16,15 @@ struct error {
 /* Fills *err (which may be NULL) and returns code, so that `return error_fail(err, -EINVAL, "...")` reads well.
  * code: negative errno. Text longer than ERROR_TEXT_MAX - 1 bytes is cut. Thread-safe for distinct err. */
 int error_fail(struct error *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* The negative errno of the call that has just failed, for `return error_errno();`. Where a failed call set none it
+ * is -EIO: no failure looks like success, to callers and to tools that follow the paths of a program. */
+static inline int error_errno(void)
+{
+    int code = -errno;
+
+    return code < 0 ? code : -EIO;
+}
 
 /* Puts "what: " before the text already in *err; keeps its code, which is returned. */
 int error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

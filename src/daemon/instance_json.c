@@ -37,7 +37,7 @@ static json_t *device_json(const struct instance *instance, unsigned d, struct t
     totals->limit_bytes += device->memory_limit_bytes;
     totals->used_bytes += usage.used_bytes;
     totals->peak_bytes += usage.peak_bytes;
-    totals->denied_total += usage.refused_total;
+    totals->denied_total += usage.denied_total;
     totals->over_limit |= over_limit;
     return json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "uuid", uuid_format(device->uuid, uuid),
                      "name", known ? json_string(known->name) : json_null(), "kind",
@@ -46,7 +46,7 @@ static json_t *device_json(const struct instance *instance, unsigned d, struct t
                      (json_int_t)device->memory_limit_bytes, "memory_used_bytes",
                      figure(instance, usage.used_bytes), "memory_peak_bytes",
                      figure(instance, usage.peak_bytes), "denied_total",
-                     figure(instance, usage.refused_total), "over_limit", over_limit);
+                     figure(instance, usage.denied_total), "over_limit", over_limit);
 }
 
 static const char *state_name(const struct instance *instance, bool over_limit)

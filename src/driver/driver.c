@@ -1,5 +1,6 @@
-/* Opens the real driver; see driver.h. By absolute path, because in a tenant's process the name libcuda.so.1 means our own library; and
- * whatever was opened is asked whether it bears our mark before any of its functions is believed to be the driver's. */
+/* Opens the real driver; see driver.h. By absolute path, because in a tenant's process the name libcuda.so.1
+ * means our own library; and whatever was opened is asked whether it bears our mark before any of its
+ * functions is believed to be the driver's. */
 #include <dlfcn.h>
 
 #include "driver/glibc_floor.h"

@@ -1,5 +1,6 @@
-/* Where the machine's own driver lies, without loading it: the directories of the dynamic linker's configuration first, because there the
- * administrator said so, then where distributions, NVIDIA's installer, containers and WSL put it. */
+/* Where the machine's own driver lies, without loading it: the directories of the dynamic linker's
+ * configuration first, because there the administrator said so, then where distributions, NVIDIA's installer,
+ * containers and WSL put it. */
 #include "driver/driver.h"
 
 #include <errno.h>
@@ -16,17 +17,29 @@ enum { INCLUDE_DEPTH_MAX = 4 };
 
 static const char *const well_known[] = {
 #if defined(__x86_64__)
-    "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/nvidia/current", "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu/nvidia/current",
+    "/lib/x86_64-linux-gnu",
 #elif defined(__aarch64__)
-    "/usr/lib/aarch64-linux-gnu", "/usr/lib/aarch64-linux-gnu/nvidia/current", "/usr/lib/aarch64-linux-gnu/nvidia",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu/nvidia/current",
+    "/usr/lib/aarch64-linux-gnu/nvidia",
     "/usr/lib/aarch64-linux-gnu/tegra",
 #endif
-    "/usr/lib64", "/usr/lib64/nvidia", "/usr/lib", "/usr/lib/nvidia", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib",
-    "/run/nvidia/driver/usr/lib64", "/run/nvidia/driver/usr/lib/x86_64-linux-gnu", "/run/opengl-driver/lib", "/usr/lib/wsl/lib",
+    "/usr/lib64",
+    "/usr/lib64/nvidia",
+    "/usr/lib",
+    "/usr/lib/nvidia",
+    "/usr/local/nvidia/lib64",
+    "/usr/local/nvidia/lib",
+    "/run/nvidia/driver/usr/lib64",
+    "/run/nvidia/driver/usr/lib/x86_64-linux-gnu",
+    "/run/opengl-driver/lib",
+    "/usr/lib/wsl/lib",
 };
 
-/* Does the file hold text? Our libraries bear their mark as a symbol, the toolkit's stubs and the software GPU are not in these
- * directories by the name libcuda.so.1 unless somebody put them there as the driver. */
+/* Does the file hold text? Our libraries bear their mark as a symbol, the toolkit's stubs and the software
+ * GPU are not in these directories by the name libcuda.so.1 unless somebody put them there as the driver. */
 static bool file_has_text(const char *path, const char *text)
 {
     CLEANUP_FCLOSE FILE *file = fopen(path, "re");
@@ -51,7 +64,8 @@ static bool dir_has_driver(const char *dir)
     char path[PATH_MAX];
     int n = snprintf(path, sizeof(path), "%s/libcuda.so.1", dir);
 
-    return n > 0 && (size_t)n < sizeof(path) && access(path, R_OK) == 0 && !file_has_text(path, "vgpu_shim_mark");
+    return n > 0 && (size_t)n < sizeof(path) && access(path, R_OK) == 0 &&
+           !file_has_text(path, "vgpu_shim_mark");
 }
 
 static bool conf_find(const char *pattern, int depth, char *buf, size_t buf_bytes);
@@ -66,7 +80,8 @@ static bool line_find(char *line, int depth, char *buf, size_t buf_bytes)
     for (end = line + strlen(line); end > line && (end[-1] == ' ' || end[-1] == '\t'); end--)
         end[-1] = '\0';
     if (strncmp(line, "include", 7) == 0 && (line[7] == ' ' || line[7] == '\t'))
-        return depth < INCLUDE_DEPTH_MAX && conf_find(line + 8 + strspn(line + 8, " \t"), depth + 1, buf, buf_bytes);
+        return depth < INCLUDE_DEPTH_MAX &&
+               conf_find(line + 8 + strspn(line + 8, " \t"), depth + 1, buf, buf_bytes);
     if (line[0] != '/' || strlen(line) >= buf_bytes || !dir_has_driver(line))
         return false;
     strcpy(buf, line);

@@ -1,24 +1,25 @@
-/* Binds the dl* functions to their first versions: what is loaded into tenants' processes runs on glibc 2.28, but a plain build on a newer one
- * asks for the versions that moved into libc with 2.34. Included first by every file of the shim that opens libraries. Sanitizers
- * bring their own versions of these functions, so their builds go without. */
+/* Binds the dl* functions to their first versions: what is loaded into tenants' processes runs on glibc 2.28,
+ * but a plain build on a newer one asks for the versions that moved into libc with 2.34. Included first by
+ * every file of the shim that opens libraries. Sanitizers bring their own versions of these functions, so
+ * their builds go without. */
 #ifndef VGPU_DRIVER_GLIBC_FLOOR_H
 #define VGPU_DRIVER_GLIBC_FLOOR_H
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-# define GLIBC_FLOOR 0
+#    define GLIBC_FLOOR 0
 #elif defined(__has_feature)
-# if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#  define GLIBC_FLOOR 0
-# endif
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define GLIBC_FLOOR 0
+#    endif
 #endif
 #ifndef GLIBC_FLOOR
-# define GLIBC_FLOOR 1
+#    define GLIBC_FLOOR 1
 #endif
 
 #if GLIBC_FLOOR && defined(__GLIBC__) && defined(__x86_64__)
-# define GLIBC_FLOOR_VERSION "GLIBC_2.2.5"
+#    define GLIBC_FLOOR_VERSION "GLIBC_2.2.5"
 #elif GLIBC_FLOOR && defined(__GLIBC__) && defined(__aarch64__)
-# define GLIBC_FLOOR_VERSION "GLIBC_2.17"
+#    define GLIBC_FLOOR_VERSION "GLIBC_2.17"
 #endif
 
 #ifdef GLIBC_FLOOR_VERSION

@@ -1,5 +1,5 @@
-/* Messages of vgpud's control socket; see control.h. Used by the daemon, the command line and, for one exchange, by the
- * library in a tenant's process: there a message fits the stack and nothing is allocated. */
+/* Messages of vgpud's control socket; see control.h. Used by the daemon, the command line and, for one
+ * exchange, by the library in a tenant's process: there a message fits the stack and nothing is allocated. */
 #include "wire/control.h"
 
 #include <errno.h>
@@ -30,7 +30,8 @@ int control_check(const void *message, size_t bytes, struct control_header *ret_
     return 0;
 }
 
-int control_send(int sock, enum control_type type, const void *body, size_t body_bytes, const int *fds, int n_fds)
+int control_send(int sock, enum control_type type, const void *body, size_t body_bytes, const int *fds,
+                 int n_fds)
 {
     const struct control_header header = {.magic = CONTROL_MAGIC,
                                           .major = CONTROL_MAJOR,

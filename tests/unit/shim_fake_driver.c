@@ -1,5 +1,6 @@
-/* A driver for the tests of the shim: libcuda.so.1 and libnvidia-ml.so.1 in one object, with two devices whose memory is a counter. Granules,
- * contexts, pools and streams behave as far as accounts can see them; there is nothing behind an address. One thread at a time. */
+/* A driver for the tests of the shim: libcuda.so.1 and libnvidia-ml.so.1 in one object, with two devices
+ * whose memory is a counter. Granules, contexts, pools and streams behave as far as accounts can see them;
+ * there is nothing behind an address. One thread at a time. */
 #include "shim_fake_driver.h"
 
 #include <stdio.h>
@@ -17,7 +18,16 @@
 struct fake *fake_state(void);
 #pragma GCC visibility pop
 
-enum { BLOCKS = 4096, CONTEXTS = 16, POOLS = 8, STACK = 8, SLABS = 2048, CHUNKS = 64, SMALL_MAX = 1 << 20, GRANULE = 2 << 20 };
+enum {
+    BLOCKS = 4096,
+    CONTEXTS = 16,
+    POOLS = 8,
+    STACK = 8,
+    SLABS = 2048,
+    CHUNKS = 64,
+    SMALL_MAX = 1 << 20,
+    GRANULE = 2 << 20
+};
 
 struct CUctx_st {
     bool alive;
@@ -31,7 +41,7 @@ struct chunk {
 struct CUmemPoolHandle_st {
     bool alive;
     CUdevice device;
-    struct chunk chunks[CHUNKS]; /* what the pool reserved, piece by piece */
+    struct chunk chunks[CHUNKS];                      /* what the pool reserved, piece by piece */
     uint64_t reserved_bytes, used_bytes, freed_bytes; /* freed: by a stream, not yet waited for */
 };
 
@@ -51,11 +61,12 @@ struct slab {
     bool managed;
 };
 
-static struct fake fake = {.devices = {{.capacity_bytes = UINT64_C(16) << 30}, {.capacity_bytes = UINT64_C(8) << 30}},
-                           .context_bytes = UINT64_C(100) << 20,
-                           .module_bytes = UINT64_C(2) << 20,
-                           .pool_growth = UINT64_C(32) << 20,
-                           .pitch_align = 512};
+static struct fake fake = {
+    .devices = {{.capacity_bytes = UINT64_C(16) << 30}, {.capacity_bytes = UINT64_C(8) << 30}},
+    .context_bytes = UINT64_C(100) << 20,
+    .module_bytes = UINT64_C(2) << 20,
+    .pool_growth = UINT64_C(32) << 20,
+    .pitch_align = 512};
 static struct block blocks[BLOCKS];
 static struct slab slabs[SLABS];
 static struct CUctx_st contexts[CONTEXTS];
@@ -119,7 +130,8 @@ static uint64_t slab_take(uint64_t bytes, bool managed)
 
         if (!slab->blocks) {
             unused = slab;
-        } else if (slab->context == current() && slab->managed == managed && slab->filled_bytes + bytes <= GRANULE) {
+        } else if (slab->context == current() && slab->managed == managed &&
+                   slab->filled_bytes + bytes <= GRANULE) {
             slab->blocks++;
             slab->filled_bytes += bytes;
             return slab->base + slab->filled_bytes - bytes;
@@ -307,7 +319,8 @@ static CUresult block_new(uint64_t address, uint64_t bytes, CUmemoryPool pool)
     for (int i = 0; i < BLOCKS; i++) {
         if (blocks[i].address)
             continue;
-        blocks[i] = (struct block){address, bytes, pool ? pool->device : current()->device, current(), pool, false};
+        blocks[i] =
+            (struct block){address, bytes, pool ? pool->device : current()->device, current(), pool, false};
         return CUDA_SUCCESS;
     }
     return CUDA_ERROR_UNKNOWN;
@@ -356,7 +369,8 @@ CUresult cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned int flag
     return alloc(address, bytes, true);
 }
 
-CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height, unsigned int element_bytes)
+CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width, size_t height,
+                            unsigned int element_bytes)
 {
     CALL(cuMemAllocPitch_v2);
     *pitch = (width + fake.pitch_align - 1) / fake.pitch_align * fake.pitch_align;
@@ -433,7 +447,8 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *properties)
 static const struct block *block_in(uint64_t base, uint64_t bytes)
 {
     for (int i = 0; i < BLOCKS; i++)
-        if (blocks[i].address && blocks[i].pool && blocks[i].address < base + bytes && base < blocks[i].address + blocks[i].bytes)
+        if (blocks[i].address && blocks[i].pool && blocks[i].address < base + bytes &&
+            base < blocks[i].address + blocks[i].bytes)
             return &blocks[i];
     return NULL;
 }
@@ -444,7 +459,8 @@ static void pool_trim(CUmemoryPool pool, uint64_t keep_bytes)
     for (int i = 0; i < CHUNKS; i++) {
         struct chunk *chunk = &pool->chunks[i];
 
-        if (!chunk->bytes || block_in(chunk->base, chunk->bytes) || pool->reserved_bytes - chunk->bytes < keep_bytes)
+        if (!chunk->bytes || block_in(chunk->base, chunk->bytes) ||
+            pool->reserved_bytes - chunk->bytes < keep_bytes)
             continue;
         fake.devices[pool->device].used_bytes -= chunk->bytes;
         pool->reserved_bytes -= chunk->bytes;
@@ -505,7 +521,9 @@ CUresult cuMemPoolGetAttribute(CUmemoryPool pool, CUmemPool_attribute attribute,
 {
     if (!pool->alive)
         return CUDA_ERROR_INVALID_VALUE;
-    *(cuuint64_t *)value = attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT ? pool->used_bytes + pool->freed_bytes : pool->reserved_bytes;
+    *(cuuint64_t *)value = attribute == CU_MEMPOOL_ATTR_USED_MEM_CURRENT
+                               ? pool->used_bytes + pool->freed_bytes
+                               : pool->reserved_bytes;
     return CUDA_SUCCESS;
 }
 
@@ -530,7 +548,8 @@ static CUresult pool_alloc(CUdeviceptr *address, uint64_t bytes, CUmemoryPool po
 CUresult cuMemAllocAsync(CUdeviceptr *address, size_t bytes, CUstream stream)
 {
     CALL(cuMemAllocAsync);
-    return pool_alloc(address, bytes, &pools[stream ? ((CUcontext)(void *)stream)->device : current()->device]);
+    return pool_alloc(address, bytes,
+                      &pools[stream ? ((CUcontext)(void *)stream)->device : current()->device]);
 }
 
 CUresult cuMemAllocAsync_ptsz(CUdeviceptr *address, size_t bytes, CUstream stream)
@@ -674,7 +693,8 @@ CUresult cuModuleUnload(CUmodule module)
     return CUDA_SUCCESS;
 }
 
-CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes, const CUmemAllocationProp *properties, unsigned long long flags)
+CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
+                     const CUmemAllocationProp *properties, unsigned long long flags)
 {
     CALL(cuMemCreate);
     *handle = 1;
@@ -687,15 +707,16 @@ CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *descripto
     return CUDA_SUCCESS;
 }
 
-CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies, const CUgraphEdgeData *edges, size_t count,
-                           CUgraphNodeParams *params)
+CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
+                           const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *params)
 {
     CALL(cuGraphAddNode_v2);
     return CUDA_SUCCESS;
 }
 
-CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, unsigned int gz, unsigned int bx, unsigned int by,
-                        unsigned int bz, unsigned int shared_bytes, CUstream stream, void **params, void **extra)
+CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, unsigned int gz,
+                        unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared_bytes,
+                        CUstream stream, void **params, void **extra)
 {
     CALL(cuLaunchKernel);
     return gx + bz + shared_bytes == 7 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
@@ -703,8 +724,10 @@ CUresult cuLaunchKernel(CUfunction function, unsigned int gx, unsigned int gy, u
 
 /* ---- lookup ---- */
 
-/* By the same rows as everybody, so that a name of a version is that function of this object; "cuMemAllocNew" is one that nobody knows. */
-CUresult cuGetProcAddress_v2(const char *symbol, void **function, int version, cuuint64_t flags, CUdriverProcAddressQueryResult *status)
+/* By the same rows as everybody, so that a name of a version is that function of this object; "cuMemAllocNew"
+ * is one that nobody knows. */
+CUresult cuGetProcAddress_v2(const char *symbol, void **function, int version, cuuint64_t flags,
+                             CUdriverProcAddressQueryResult *status)
 {
     const struct cuda_row *row;
     Dl_info self;
@@ -750,8 +773,8 @@ nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t handle, char *uuid, unsigned int len
 {
     int b = 0x10 + device_of(handle);
 
-    snprintf(uuid, length, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b, b, b, b, b, b, b, b, b, b, b, b, b,
-             b, b, b);
+    snprintf(uuid, length, "GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b, b,
+             b, b, b, b, b, b, b, b, b, b, b, b, b, b);
     return NVML_SUCCESS;
 }
 
@@ -777,12 +800,14 @@ nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *handle)
     return NVML_ERROR_NOT_FOUND;
 }
 
-nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *count, nvmlProcessInfo_t *rows)
+nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t handle, unsigned int *count,
+                                                     nvmlProcessInfo_t *rows)
 {
     if (*count < 2)
         return NVML_ERROR_INSUFFICIENT_SIZE;
     rows[0] = (nvmlProcessInfo_t){.pid = 1, .usedGpuMemory = UINT64_C(7) << 30};
-    rows[1] = (nvmlProcessInfo_t){.pid = (unsigned int)getpid(), .usedGpuMemory = fake.devices[device_of(handle)].used_bytes};
+    rows[1] = (nvmlProcessInfo_t){.pid = (unsigned int)getpid(),
+                                  .usedGpuMemory = fake.devices[device_of(handle)].used_bytes};
     *count = fake.hide_process || !rows[1].usedGpuMemory ? 1 : 2;
     return NVML_SUCCESS;
 }
@@ -791,6 +816,8 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t handle, nvmlMemory_t *memory)
 {
     const struct fake_device *device = &fake.devices[device_of(handle)];
 
-    *memory = (nvmlMemory_t){.total = device->capacity_bytes, .free = device->capacity_bytes - device->used_bytes, .used = device->used_bytes};
+    *memory = (nvmlMemory_t){.total = device->capacity_bytes,
+                             .free = device->capacity_bytes - device->used_bytes,
+                             .used = device->used_bytes};
     return NVML_SUCCESS;
 }

@@ -1,4 +1,5 @@
-/* See shim_fixture.h. The paths of the shim's libraries and of the fake driver come from the build (SHIM_CUDA, SHIM_NVML, FAKE_DRIVER). */
+/* See shim_fixture.h. The paths of the shim's libraries and of the fake driver come from the build
+ * (SHIM_CUDA, SHIM_NVML, FAKE_DRIVER). */
 #include "shim_fixture.h"
 
 #include <dlfcn.h>
@@ -32,10 +33,12 @@ static void answer(int sock)
     struct control_header header;
     struct fdpass_peer peer;
     ssize_t n = fdpass_recv(sock, message, sizeof(message), NULL, NULL, 0);
-    struct control_attached body = {.limits_bytes = sizeof(struct ledger_limits), .ledger_bytes = sizeof(struct ledger)};
+    struct control_attached body = {.limits_bytes = sizeof(struct ledger_limits),
+                                    .ledger_bytes = sizeof(struct ledger)};
     struct control_attach request;
 
-    must(n > 0 && control_check(message, (size_t)n, &header) == 0 && header.type == CONTROL_ATTACH, "attach request");
+    must(n > 0 && control_check(message, (size_t)n, &header) == 0 && header.type == CONTROL_ATTACH,
+         "attach request");
     memcpy(&request, message + sizeof(header), sizeof(request));
     if (stage.attach_error) {
         struct control_error_body error = {.code = stage.attach_error, .text = "no slot is free"};
@@ -46,10 +49,13 @@ static void answer(int sock)
     must(fdpass_peer(sock, &peer) == 0, "peer");
     body.slot = LEDGER_OBSERVER;
     if (request.kind != CONTROL_CLIENT_OBSERVER) {
-        must(ledger_slot_grant(&stage.areas, peer.pid, 1, request.kind, "test", &body.slot, &body.slot_generation) == 0, "slot");
+        must(ledger_slot_grant(&stage.areas, peer.pid, 1, request.kind, "test", &body.slot,
+                               &body.slot_generation) == 0,
+             "slot");
         stage.slots_given++;
     }
-    control_send(sock, CONTROL_ATTACHED, &body, sizeof(body), (int[]){stage.areas.limits_fd, stage.areas.ledger_fd}, 2);
+    control_send(sock, CONTROL_ATTACHED, &body, sizeof(body),
+                 (int[]){stage.areas.limits_fd, stage.areas.ledger_fd}, 2);
 }
 
 static void *vgpud_run(void *listener)
@@ -71,7 +77,8 @@ static void vgpud_start(void)
     pthread_t thread;
 
     snprintf(address.sun_path, sizeof(address.sun_path), "%s/vgpud.sock", dir);
-    must(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, 8) == 0, "listen");
+    must(bind(listener, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(listener, 8) == 0,
+         "listen");
     must(pthread_create(&thread, NULL, vgpud_run, (void *)(intptr_t)listener) == 0, "thread");
     pthread_detach(thread);
     setenv("VGPU_SOCKET", address.sun_path, 1);

@@ -1,5 +1,6 @@
-/* The stage for tests of the shim: the shim's libraries over the fake driver, and a thread that plays vgpud. The shim's state belongs to a
- * process, so every test has one of its own: TEST(name) { ... } is a cmocka test whose body runs in a forked child. */
+/* The stage for tests of the shim: the shim's libraries over the fake driver, and a thread that plays vgpud.
+ * The shim's state belongs to a process, so every test has one of its own: TEST(name) { ... } is a cmocka
+ * test whose body runs in a forked child. */
 #ifndef TESTS_UNIT_SHIM_FIXTURE_H
 #define TESTS_UNIT_SHIM_FIXTURE_H
 
@@ -22,15 +23,16 @@
 
 struct stage {
     struct ledger_areas areas;
-    struct fake *fake;        /* the device's own account */
-    struct cuda_table cuda;   /* the shim's functions, as a program finds them */
+    struct fake *fake;      /* the device's own account */
+    struct cuda_table cuda; /* the shim's functions, as a program finds them */
     struct nvml_table nvml;
     int slots_given;
-    int attach_error;         /* negative errno that "vgpud" answers from now on; 0: it attaches */
+    int attach_error; /* negative errno that "vgpud" answers from now on; 0: it attaches */
 };
 
-/* Makes an instance with limits on both devices of the fake driver (0: not a part of the instance), says so in the environment, and loads
- * the shim. stage_open_unlimited: no instance at all. Fails the test when it cannot. */
+/* Makes an instance with limits on both devices of the fake driver (0: not a part of the instance), says so
+ * in the environment, and loads the shim. stage_open_unlimited: no instance at all. Fails the test when it
+ * cannot. */
 struct stage *stage_open(uint64_t limit_0_bytes, uint64_t limit_1_bytes);
 struct stage *stage_open_unlimited(void);
 

@@ -20,7 +20,9 @@ struct message {
 
 static struct message message_ok(void)
 {
-    struct message m = {.header = {.magic = CONTROL_MAGIC, .major = CONTROL_MAJOR, .type = CONTROL_JSON, .bytes = sizeof(m.body)}};
+    struct message m = {
+        .header = {
+            .magic = CONTROL_MAGIC, .major = CONTROL_MAJOR, .type = CONTROL_JSON, .bytes = sizeof(m.body)}};
 
     return m;
 }

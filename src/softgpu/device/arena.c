@@ -157,7 +157,7 @@ static void extent_disown(struct arena_extent *extent)
     extent->owner_next = extent->owner_before = NULL;
 }
 
-/* Makes extent end where `next`, its free neighbour behind it, ends. */
+/* Makes extent end where `next`, its neighbour behind it, ends; next is the caller's to free. */
 static void extent_swallow(struct arena *arena, struct arena_extent *extent, struct arena_extent *next)
 {
     treap_remove(arena, next);
@@ -165,23 +165,26 @@ static void extent_swallow(struct arena *arena, struct arena_extent *extent, str
     extent->after = next->after;
     if (next->after)
         next->after->before = extent;
-    free(next);
 }
 
 static uint64_t extent_release(struct arena *arena, struct arena_extent *extent)
 {
+    struct arena_extent *hole = extent, *after = extent->after, *before = extent->before;
     uint64_t bytes = extent->bytes;
 
     extent_disown(extent);
-    if (extent->after && !extent->after->owner)
-        extent_swallow(arena, extent, extent->after);
-    if (extent->before && !extent->before->owner) {
-        struct arena_extent *before = extent->before;
-
+    if (after && !after->owner)
+        extent_swallow(arena, extent, after);
+    else
+        after = NULL;
+    if (before && !before->owner) {
         extent_swallow(arena, before, extent);
-        extent = before;
+        hole = before;
     }
-    treap_refresh(arena->root, extent);
+    treap_refresh(arena->root, hole);
+    free(after);
+    if (hole != extent)
+        free(extent);
     return bytes;
 }
 

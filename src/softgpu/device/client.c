@@ -88,14 +88,13 @@ static void page_devices(const struct protocol_page *page, struct describe *ret_
 
 static int sgdev_link(struct link *ret_link, struct error *err)
 {
-    struct describe *wanted = calloc(1, sizeof(*wanted));
-    int r = wanted ? describe_from_env(wanted, err) : error_fail(err, -ENOMEM, "out of memory");
+    struct describe wanted;
+    int r = describe_from_env(&wanted, err);
 
-    if (r == 0 && !wanted->n_devices)
+    if (r == 0 && !wanted.n_devices)
         r = error_fail(err, -ENODEV, "VGPU_SOFTGPU_DEVICES asks for no device");
     if (r == 0)
-        r = link_open(wanted, paths_env("VGPU_SOFTGPU_DEVICES") != NULL, ret_link, err);
-    free(wanted);
+        r = link_open(&wanted, paths_env("VGPU_SOFTGPU_DEVICES") != NULL, ret_link, err);
     return r;
 }
 
@@ -104,14 +103,14 @@ static int sgdev_reconnect(struct sgdev *dev)
 {
     struct error err = {0};
     struct describe *devices;
-    struct link link;
+    struct link link = {.sock = -1};
     int r = 0;
 
     pthread_mutex_lock(&dev->lock);
     if (dev->is_connected)
         goto unlock;
     r = sgdev_link(&link, &err);
-    if (r < 0)
+    if (r != 0)
         goto unlock;
     devices = calloc(1, sizeof(*devices));
     if (devices)
@@ -153,14 +152,14 @@ int sgdev_open(struct sgdev **ret_dev)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct sgdev *dev = calloc(1, sizeof(*dev));
     struct error err = {0};
-    struct link link;
+    struct link link = {.sock = -1};
     int r;
 
     if (!dev)
         return -ENOMEM;
     pthread_once(&once, fork_register);
     r = sgdev_link(&link, &err);
-    if (r < 0) {
+    if (r != 0) {
         sgdev_complain(&err);
         free(dev);
         return r;
@@ -221,14 +220,14 @@ const struct sgdev_properties *sgdev_properties(const struct sgdev *dev, unsigne
 static int sgdev_ask(struct sgdev *dev, struct protocol_request *request, struct protocol_answer *answer,
                      int *ret_fd)
 {
-    struct channel_result result;
+    struct channel_result result = {0};
     int r = sgdev_enter(dev, request->ordinal);
 
     if (r == 0)
         r = channel_post(&dev->channel, request, answer, ret_fd);
     if (r == 0)
         r = channel_wait(&dev->channel, request->head.ticket, false, &result);
-    return r < 0 ? r : result.status;
+    return r != 0 ? r : result.status;
 }
 
 int sgdev_segment_alloc(struct sgdev *dev, unsigned ordinal, uint64_t bytes, uint64_t *ret_offset_bytes)
@@ -385,7 +384,7 @@ int sgdev_processes(struct sgdev *dev, unsigned ordinal, struct sgdev_process *r
         struct protocol_answer answer;
         int r = sgdev_ask(dev, &request, &answer, NULL);
 
-        if (r < 0)
+        if (r != 0)
             return r;
         if (answer.count > PROTOCOL_ROWS_MAX)
             return -EPROTO;

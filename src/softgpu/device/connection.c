@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fdpass.h"
 #include "softgpu/device/describe.h"
 
@@ -56,17 +57,17 @@ static int page_open(struct host *host)
     int fd = memfd_create("softgpu-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd < 0)
-        return -errno;
+        return error_errno();
     host->page_fd = fd;
     if (ftruncate(fd, sizeof(*host->page)) < 0)
-        return -errno;
+        return error_errno();
     host->page = mmap(NULL, sizeof(*host->page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (host->page == MAP_FAILED) {
         host->page = NULL;
-        return -errno;
+        return error_errno();
     }
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0)
-        return -errno;
+        return error_errno();
     return 0;
 }
 

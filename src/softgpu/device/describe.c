@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/paths.h"
 #include "base/units.h"
@@ -144,7 +143,7 @@ static int key_name(const char *value, struct entry *to, struct error *err)
 
 static int key_memory(const char *value, struct entry *to, struct error *err)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     int r = read_bytes(value, to->device.granule_bytes, 16 * TIB, &bytes, err);
 
     if (r == 0)
@@ -447,50 +446,46 @@ static int describe_split(char *text, const char *between, bool has_comments, st
     return 0;
 }
 
-static int read_text(const char *path, char **ret_text, struct error *err)
+/* The text of a file, into `text` of TEXT_MAX + 1 bytes. */
+static int read_text(const char *path, char *text, struct error *err)
 {
-    CLEANUP_FCLOSE FILE *file = fopen(path, "re");
-    CLEANUP_FREE char *text = malloc(TEXT_MAX + 1);
+    FILE *file = fopen(path, "re");
+    bool has_failed;
     size_t n;
 
     if (!file)
         return error_fail(err, -errno, "device description '%s': %s", path, strerror(errno));
-    if (!text)
-        return error_fail(err, -ENOMEM, "out of memory");
     n = fread(text, 1, TEXT_MAX + 1, file);
-    if (ferror(file))
+    has_failed = ferror(file);
+    fclose(file);
+    if (has_failed)
         return error_fail(err, -EIO, "device description '%s' cannot be read", path);
     if (n > TEXT_MAX || memchr(text, '\0', n))
         return error_fail(err, -EINVAL, "device description '%s' is no text of at most %d bytes", path,
                           TEXT_MAX);
     text[n] = '\0';
-    *ret_text = steal_ptr(&text);
     return 0;
 }
 
 int describe_parse(const char *text, struct describe *ret_describe, struct error *err)
 {
-    CLEANUP_FREE struct describe *parsed = calloc(1, sizeof(*parsed));
-    CLEANUP_FREE char *copy = NULL;
     bool is_file = text && text[0] == '@', is_empty = !text || !text[strspn(text, " \t\n;,")];
+    char *copy = is_file ? malloc(TEXT_MAX + 1) : strdup(is_empty ? "count=1" : text);
+    struct describe parsed = {0};
     int r;
 
-    if (!parsed)
+    if (!copy)
         return error_fail(err, -ENOMEM, "out of memory");
-    if (is_file) {
-        r = read_text(text + 1, &copy, err);
-        if (r < 0)
-            return r;
-    } else {
-        copy = strdup(is_empty ? "count=1" : text);
-        if (!copy)
-            return error_fail(err, -ENOMEM, "out of memory");
+    r = is_file ? read_text(text + 1, copy, err) : 0;
+    if (r == 0) {
+        r = describe_split(copy, is_file ? "\n" : ";", is_file, &parsed, err);
+        if (r < 0 && is_file)
+            error_prefix(err, "device description '%s'", text + 1);
     }
-    r = describe_split(copy, is_file ? "\n" : ";", is_file, parsed, err);
-    if (r < 0)
-        return is_file ? error_prefix(err, "device description '%s'", text + 1) : r;
-    *ret_describe = *parsed;
-    return 0;
+    free(copy);
+    if (r == 0)
+        *ret_describe = parsed;
+    return r;
 }
 
 int describe_from_env(struct describe *ret_describe, struct error *err)

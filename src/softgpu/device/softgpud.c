@@ -172,7 +172,7 @@ static int serve(const char *dir, const struct describe *describe, uint64_t idle
                  struct error *err)
 {
     CLEANUP_FD int lock = -1;
-    struct server *server;
+    struct server *server = NULL;
     int r = take_lock(dir, &lock, err);
 
     if (r == 0)
@@ -197,9 +197,9 @@ static int start(const struct options *options, int *ready_fd, struct error *err
 
     if (!describe)
         return error_fail(err, -ENOMEM, "out of memory");
-    r = place_make(dir, sizeof(dir), err);
+    r = describe_from_env(describe, err);
     if (r == 0)
-        r = describe_from_env(describe, err);
+        r = place_make(dir, sizeof(dir), err);
     if (r == 0)
         r = idle_from_env(&idle_ns, err);
     if (r == 0 && !options->is_foreground) {

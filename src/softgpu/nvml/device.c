@@ -80,11 +80,13 @@ static nvmlReturn_t find_device(const char *wanted,
                                 nvmlDevice_t *device)
 {
     struct session_call call;
-    nvmlReturn_t r = session_begin(&call, wanted ? (const void *)device : NULL);
+    nvmlReturn_t r = session_begin(&call, device);
     unsigned ordinal = 0;
 
+    if (r == NVML_SUCCESS && !wanted)
+        r = NVML_ERROR_INVALID_ARGUMENT;
     if (r != NVML_SUCCESS)
-        return r;
+        return session_end(&call, r);
     while (ordinal < sgdev_count(call.dev) && !is_it(sgdev_properties(call.dev, ordinal), wanted))
         ordinal++;
     if (ordinal == sgdev_count(call.dev))
@@ -213,8 +215,10 @@ QUERY(nvmlDeviceGetNumGpuCores, unsigned int, p->sm_count *cores_per_sm(p))
 nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
 {
     struct session_call call;
-    nvmlReturn_t r = session_begin_device(&call, device, minor ? (const void *)major : NULL);
+    nvmlReturn_t r = session_begin_device(&call, device, major);
 
+    if (r == NVML_SUCCESS && !minor)
+        r = NVML_ERROR_INVALID_ARGUMENT;
     if (r == NVML_SUCCESS) {
         *major = (int)call.properties->compute_major;
         *minor = (int)call.properties->compute_minor;

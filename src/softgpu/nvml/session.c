@@ -96,11 +96,10 @@ nvmlReturn_t session_begin_device(struct session_call *call, nvmlDevice_t device
     return NVML_SUCCESS;
 }
 
-nvmlReturn_t session_end(struct session_call *call, nvmlReturn_t r)
+void session_leave(struct session_call *call)
 {
     if (call->dev)
         pthread_rwlock_unlock(&lock);
-    return r;
 }
 
 nvmlDevice_t session_device(unsigned ordinal)

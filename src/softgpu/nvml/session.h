@@ -26,8 +26,15 @@ nvmlReturn_t session_begin(struct session_call *call, const void *argument);
 /* The same for a call about a device; NVML_ERROR_INVALID_ARGUMENT for what is no handle. */
 nvmlReturn_t session_begin_device(struct session_call *call, nvmlDevice_t device, const void *argument);
 
-/* After every begin, whatever it returned. Returns r. */
-nvmlReturn_t session_end(struct session_call *call, nvmlReturn_t r);
+/* After every begin, whatever it returned. */
+void session_leave(struct session_call *call);
+
+/* The same as the last step of a call: returns r. */
+static inline nvmlReturn_t session_end(struct session_call *call, nvmlReturn_t r)
+{
+    session_leave(call);
+    return r;
+}
 
 /* The handle of a device that exists. */
 nvmlDevice_t session_device(unsigned ordinal);

@@ -60,8 +60,10 @@ QUERY(nvmlDeviceGetSupportedEventTypes, unsigned long long, nvmlEventTypeNone)
 nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned int *current, unsigned int *pending)
 {
     struct session_call call;
-    nvmlReturn_t r = session_begin_device(&call, device, pending ? (const void *)current : NULL);
+    nvmlReturn_t r = session_begin_device(&call, device, current);
 
+    if (r == NVML_SUCCESS && !pending)
+        r = NVML_ERROR_INVALID_ARGUMENT;
     if (r == NVML_SUCCESS)
         *current = *pending = 0;
     return session_end(&call, r);

@@ -1,7 +1,6 @@
 /* NVML's calls about use: memory, processes, utilisation. All of it is softgpud's account. "Utilisation" is
  * the part of the last second in which work ran: gpu means the compute engine; memory means the copy engine,
  * since what kernels do to memory is not modelled. */
-#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
@@ -27,7 +26,7 @@ static nvmlReturn_t memory_now(nvmlDevice_t device, const void *argument, uint64
 
 nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 {
-    uint64_t free_bytes, total_bytes;
+    uint64_t free_bytes = 0, total_bytes = 0;
     nvmlReturn_t r = memory_now(device, memory, &free_bytes, &total_bytes);
 
     if (r == NVML_SUCCESS)
@@ -37,7 +36,7 @@ nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *memory)
 
 nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *memory)
 {
-    uint64_t free_bytes, total_bytes;
+    uint64_t free_bytes = 0, total_bytes = 0;
     nvmlReturn_t r = memory_now(device, memory, &free_bytes, &total_bytes);
 
     if (r != NVML_SUCCESS)
@@ -83,17 +82,18 @@ static nvmlReturn_t rows_get(nvmlDevice_t device, const void *argument, struct s
 {
     struct session_call call;
     nvmlReturn_t r = session_begin_device(&call, device, argument);
-    struct sgdev_process *rows = NULL;
+    struct sgdev_process *rows;
     size_t n = SGDEV_PROCESSES_MAX;
-    int status = 0;
 
     if (r != NVML_SUCCESS)
         return session_end(&call, r);
     rows = malloc(n * sizeof(*rows));
-    status = rows ? sgdev_processes(call.dev, call.ordinal, rows, &n) : -ENOMEM;
-    if (status < 0) {
+    if (!rows)
+        return session_end(&call, NVML_ERROR_MEMORY);
+    r = session_error(sgdev_processes(call.dev, call.ordinal, rows, &n));
+    if (r != NVML_SUCCESS) {
         free(rows);
-        return session_end(&call, session_error(status));
+        return session_end(&call, r);
     }
     *ret_n = rows_merge(rows, n < SGDEV_PROCESSES_MAX ? n : SGDEV_PROCESSES_MAX);
     *ret_rows = rows;
@@ -104,9 +104,9 @@ static nvmlReturn_t rows_get(nvmlDevice_t device, const void *argument, struct s
 /* Fills processes, whose element is v1's or the later, longer one. */
 static nvmlReturn_t running_processes(nvmlDevice_t device, unsigned *count, void *processes, bool is_v1)
 {
-    struct sgdev_process *rows;
-    uint64_t now_ns;
-    size_t n;
+    struct sgdev_process *rows = NULL;
+    uint64_t now_ns = 0;
+    size_t n = 0;
     nvmlReturn_t r = rows_get(device, count, &rows, &n, &now_ns);
 
     if (r != NVML_SUCCESS)
@@ -251,9 +251,9 @@ static size_t rows_keep_active(struct sgdev_process *rows, size_t n, uint64_t no
 static nvmlReturn_t rows_get_active(nvmlDevice_t device, unsigned *count, bool has_room, uint64_t since_us,
                                     struct sgdev_process **ret_rows)
 {
-    struct sgdev_process *rows;
-    uint64_t now_ns;
-    size_t n;
+    struct sgdev_process *rows = NULL;
+    uint64_t now_ns = 0;
+    size_t n = 0;
     nvmlReturn_t r = rows_get(device, count, &rows, &n, &now_ns);
 
     if (r != NVML_SUCCESS)
@@ -274,7 +274,7 @@ static nvmlReturn_t rows_get_active(nvmlDevice_t device, unsigned *count, bool h
 nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUtilizationSample_t *samples,
                                              unsigned int *count, unsigned long long since)
 {
-    struct sgdev_process *rows;
+    struct sgdev_process *rows = NULL;
     nvmlReturn_t r = rows_get_active(device, count, samples != NULL, since, &rows);
 
     if (r != NVML_SUCCESS)
@@ -290,7 +290,7 @@ nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, nvmlProcessUti
 nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(nvmlDevice_t device,
                                                    nvmlProcessesUtilizationInfo_t *utilization)
 {
-    struct sgdev_process *rows;
+    struct sgdev_process *rows = NULL;
     nvmlReturn_t r;
 
     if (!utilization)
@@ -338,9 +338,9 @@ nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingType_t type, 
     bool is_gpu = type == NVML_GPU_UTILIZATION_SAMPLES;
     struct sgdev_history history;
     struct session_call call;
-    nvmlReturn_t r = session_begin_device(&call, device, value_type ? (const void *)count : NULL);
+    nvmlReturn_t r = session_begin_device(&call, device, count);
 
-    if (r == NVML_SUCCESS && (unsigned)type >= NVML_SAMPLINGTYPE_COUNT)
+    if (r == NVML_SUCCESS && (!value_type || (unsigned)type >= NVML_SAMPLINGTYPE_COUNT))
         r = NVML_ERROR_INVALID_ARGUMENT;
     if (r == NVML_SUCCESS && !is_gpu && type != NVML_MEMORY_UTILIZATION_SAMPLES)
         r = NVML_ERROR_NOT_SUPPORTED;
