@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/lookup.h"
+#include "base/error.h"
 
 /* Exported by our own libcuda.so.1 and libnvidia-ml.so.1. */
 #define OUR_MARK "vgpu_shim_mark"
@@ -26,7 +27,7 @@ static int library_open(const char *dir, const char *name, void **ret_handle)
     if (n < 0 || (size_t)n >= sizeof(path))
         return -ENAMETOOLONG;
     if (access(path, R_OK) < 0)
-        return -errno;
+        return error_errno();
     handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
         return -ENOEXEC;
@@ -74,7 +75,7 @@ int driver_open_nvml(const char *dir, struct driver *ret_driver)
 
     if (r == 0)
         r = library_open(dir, "libnvidia-ml.so.1", &handle);
-    if (r < 0)
+    if (r != 0)
         return r;
     memset(ret_driver, 0, sizeof(*ret_driver));
     ret_driver->nvml_handle = handle;
@@ -90,7 +91,7 @@ int driver_open(const char *dir, struct driver *ret_driver)
 
     if (r == 0)
         r = library_open(dir, "libcuda.so.1", &cuda);
-    if (r < 0)
+    if (r != 0)
         return r;
     r_nvml = library_open(dir, "libnvidia-ml.so.1", &nvml);
     if (r_nvml < 0 && r_nvml != -ENOENT) {

@@ -36,9 +36,7 @@ static int area_new(const char *label, size_t bytes, int seals, int *ret_fd, voi
 
     if (fd < 0 && errno == EINVAL) /* kernels before 6.3 */
         fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return error_fail(err, -errno, "cannot make the %s area (memfd_create): %s", label, strerror(errno));
-    if (ftruncate(fd, (off_t)bytes) < 0)
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
         goto fail;
     map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
@@ -51,8 +49,10 @@ static int area_new(const char *label, size_t bytes, int seals, int *ret_fd, voi
     *ret_map = map;
     return 0;
 fail:
-    r = error_fail(err, -errno, "cannot make the %s area of %zu bytes: %s", label, bytes, strerror(errno));
-    close(fd);
+    r = error_errno();
+    error_fail(err, r, "cannot make the %s area of %zu bytes: %s", label, bytes, strerror(-r));
+    if (fd >= 0)
+        close(fd);
     return r;
 }
 

@@ -43,7 +43,7 @@ static int area_map(int fd, uint64_t bytes, size_t least_bytes, int prot, void *
         return -EBADMSG;
     map = mmap(NULL, bytes, prot, MAP_SHARED, fd, 0);
     if (map == MAP_FAILED)
-        return -errno;
+        return error_errno();
     *ret_map = map;
     return 0;
 }

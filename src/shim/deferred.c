@@ -59,9 +59,9 @@ void deferred_add(const struct table_entry *entry, CUstream stream, deferred_rec
     item->entry = *entry;
     if (real(cuCtxGetCurrent)(&item->context) != CUDA_SUCCESS)
         item->context = NULL;
-    if (record && real(cuEventCreate)(&item->event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS)
+    if (record && real(cuEventCreate)(&item->event, CU_EVENT_DISABLE_TIMING) != CUDA_SUCCESS) {
         item->event = NULL;
-    if (item->event && record(item->event, stream) != CUDA_SUCCESS) {
+    } else if (record && record(item->event, stream) != CUDA_SUCCESS) {
         real(cuEventDestroy_v2)(item->event);
         item->event = NULL;
     }

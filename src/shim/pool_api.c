@@ -305,16 +305,18 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *properties)
 
     if (result)
         return result;
-    if (client && properties && properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
+    if (!client || !properties) /* without properties it is the driver that refuses */
+        return real(cuMemPoolCreate)(pool, properties);
+    if (properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return shim_refuse("cuMemPoolCreate of a pool that is not of pinned device memory");
     result = real(cuMemPoolCreate)(pool, properties);
-    if (result || !client)
+    if (result)
         return result;
     if (!pool_add(*pool, properties_device(properties))) {
         real(cuMemPoolDestroy)(*pool);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    return result;
+    return CUDA_SUCCESS;
 }
 
 CUresult cuMemPoolDestroy(CUmemoryPool handle)

@@ -61,7 +61,7 @@ void print_add(void *owner, const char *text, size_t bytes)
         buffer->first = call;
     buffer->last = call;
     buffer->used_bytes += bytes;
-    while (buffer->used_bytes > buffer->limit_bytes)
+    while (buffer->first && buffer->used_bytes > buffer->limit_bytes)
         drop_oldest_locked(buffer);
     pthread_mutex_unlock(&buffer->lock);
 }

@@ -12,11 +12,10 @@
 
 enum { PARAM_BYTES_MAX = 32764, LOCAL_BYTES_MAX = 512 * 1024, FRAME_REGISTERS_MAX = 1 << 20 };
 
-int decode_fail(struct decoder *d, int code, const struct ptx_insn *ast, const char *what)
+void decode_explain(struct decoder *d, const struct ptx_insn *ast, const char *what)
 {
     snprintf(d->error, PTX_ERROR_TEXT_MAX, "line %d: %s: %.200s", ast->line, what,
              ast->text ? ast->text : ast->op);
-    return code;
 }
 
 int decode_grow(void **list, uint32_t n, uint32_t *capacity, size_t element_bytes)

@@ -64,8 +64,15 @@ typedef int (*decode_fn)(struct decoder *d, const struct ptx_insn *ast, struct i
 
 int decode_module(struct decoder *d);
 
-/* Writes "line N: what: statement" and returns code. */
-int decode_fail(struct decoder *d, int code, const struct ptx_insn *ast, const char *what);
+/* Writes "line N: what: statement". */
+void decode_explain(struct decoder *d, const struct ptx_insn *ast, const char *what);
+
+/* The same as the last step of a failure: returns code. */
+static inline int decode_fail(struct decoder *d, int code, const struct ptx_insn *ast, const char *what)
+{
+    decode_explain(d, ast, what);
+    return code;
+}
 
 /* Operands. want: the type a literal takes. Registers give their declared width in *ret_bytes. */
 int decode_source(struct decoder *d, const struct ptx_insn *ast, const struct ptx_operand *operand,

@@ -151,14 +151,15 @@ static uint32_t choose_first(const struct warp *warp, uint32_t *ret_ready)
     return best;
 }
 
+/* Of those that can run, other than first; first where there is none. */
 static uint32_t choose_longest_waiting(const struct warp *warp, uint32_t first)
 {
-    uint32_t best = NO_GROUP;
+    uint32_t best = first;
 
     for (uint32_t i = 0; i < warp->n_groups; i++) {
         if (i == first || warp->groups[i].state != GROUP_READY)
             continue;
-        if (best == NO_GROUP || warp->groups[i].turn < warp->groups[best].turn)
+        if (best == first || warp->groups[i].turn < warp->groups[best].turn)
             best = i;
     }
     return best;
