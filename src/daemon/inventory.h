@@ -12,7 +12,7 @@
 #include <uv.h>
 
 #include "base/error.h"
-#include "daemon/uuid.h"
+#include "base/uuid.h"
 
 enum { INVENTORY_DEVICES_MAX = 64 /* so that a set of them is one uint64_t */, INVENTORY_PROBE_MS = 20000 };
 

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
-#include "daemon/uuid.h"
+#include "base/uuid.h"
 #include "ledger/layout.h"
 
 enum { STATE_VERSION = 1, STATE_NAME_MAX = 64, STATE_BYTES_MAX = 8 << 20 };

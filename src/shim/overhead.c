@@ -5,9 +5,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/uuid.h"
 
 enum { PROCESSES_MAX = 512, ATTEMPTS = 8 };
 
@@ -54,19 +55,15 @@ static nvmlDevice_t device_handle(int device, CUdevice ordinal)
 {
     static const char *const prefixes[] = {"GPU", "MIG"};
     nvmlDevice_t handle = __atomic_load_n(&overheads[device].handle, __ATOMIC_RELAXED);
-    const unsigned char *b;
     CUuuid uuid;
 
     if (handle || real(cuDeviceGetUuid_v2)(&uuid, ordinal) != CUDA_SUCCESS)
         return handle;
-    b = (const unsigned char *)uuid.bytes;
     for (int i = 0; i < 2 && !handle; i++) {
-        char name[64];
+        char name[UUID_TEXT_BYTES];
 
-        snprintf(name, sizeof(name),
-                 "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", prefixes[i], b[0],
-                 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-                 b[15]);
+        uuid_format((const uint8_t *)uuid.bytes, name);
+        memcpy(name, prefixes[i], strlen(prefixes[i]));
         if (nvml(nvmlDeviceGetHandleByUUID)(name, &handle) != NVML_SUCCESS)
             handle = NULL;
     }

@@ -3,20 +3,10 @@
 
 #include <ctype.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-enum { UUID_TEXT_BYTES = 41 }; /* "GPU-" and 36 characters and NUL */
-
-static void uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_BYTES])
-{
-    int at = snprintf(text, UUID_TEXT_BYTES, "GPU-");
-
-    for (int i = 0; i < 16; i++)
-        at += snprintf(text + at, (size_t)(UUID_TEXT_BYTES - at), "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-                       uuid[i]);
-}
+#include "base/uuid.h"
 
 /* The one device that entry names, or -1. */
 static int entry_device(const char *entry, size_t length, const struct sgdev_properties *const *devices, unsigned n_devices)
@@ -28,7 +18,7 @@ static int entry_device(const char *entry, size_t length, const struct sgdev_pro
         for (unsigned i = 0; i < n_devices; i++) {
             char text[UUID_TEXT_BYTES];
 
-            uuid_text(devices[i]->uuid, text);
+            uuid_format(devices[i]->uuid, text);
             if (length < sizeof(text) && !strncasecmp(text, entry, length)) {
                 if (found >= 0)
                     return -1;

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/uuid.h"
 #include "softgpu/nvml/query.h"
 
 /* ---- finding ---- */
@@ -43,20 +44,11 @@ nvmlReturn_t nvmlDeviceGetHandleByIndex(unsigned int index, nvmlDevice_t *device
     return nvmlDeviceGetHandleByIndex_v2(index, device);
 }
 
-static void uuid_text(const uint8_t uuid[16], char text[NVML_DEVICE_UUID_BUFFER_SIZE])
-{
-    int at = snprintf(text, NVML_DEVICE_UUID_BUFFER_SIZE, "GPU-");
-
-    for (int i = 0; i < 16; i++)
-        at += snprintf(text + at, NVML_DEVICE_UUID_BUFFER_SIZE - (size_t)at, "%s%02x",
-                       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
-}
-
 static bool has_uuid(const struct sgdev_properties *p, const void *wanted)
 {
     char text[NVML_DEVICE_UUID_BUFFER_SIZE];
 
-    uuid_text(p->uuid, text);
+    uuid_format(p->uuid, text);
     return !strcasecmp(text, wanted);
 }
 
@@ -130,7 +122,7 @@ nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *uuid, unsigned int len
     nvmlReturn_t r = session_begin_device(&call, device, uuid);
 
     if (r == NVML_SUCCESS) {
-        uuid_text(call.properties->uuid, text);
+        uuid_format(call.properties->uuid, text);
         r = session_text(uuid, length, text);
     }
     return session_end(&call, r);

@@ -1,5 +1,5 @@
 /* UUID text; see uuid.h. Strict about the form, because what it reads comes from a socket. */
-#include "daemon/uuid.h"
+#include "base/uuid.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* Device UUIDs: 16 bytes inside, "GPU-xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" for people and drivers. */
-#ifndef VGPU_DAEMON_UUID_H
-#define VGPU_DAEMON_UUID_H
+#ifndef VGPU_BASE_UUID_H
+#define VGPU_BASE_UUID_H
 
 #include <stdint.h>
 
