@@ -21,12 +21,9 @@ static struct transfer_side unified_side(CUdeviceptr address)
 static CUresult copy_in(const struct transfer_copy *copy, CUstream handle, bool per_thread,
                         enum transfer_mode mode)
 {
-    struct context *context;
     struct stream *stream;
-    CUresult result = context_enter(&context);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
-    if (!result)
-        result = stream_resolve(context, handle, per_thread, &stream);
     if (result)
         return result;
     result = transfer_copy(stream, copy, mode);

@@ -3,12 +3,9 @@
 
 static CUresult fill_in(struct transfer_fill *fill, CUstream handle, bool per_thread, enum transfer_mode mode)
 {
-    struct context *context;
     struct stream *stream;
-    CUresult result = context_enter(&context);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
-    if (!result)
-        result = stream_resolve(context, handle, per_thread, &stream);
     if (result)
         return result;
     result = transfer_fill(stream, fill, mode);

@@ -222,12 +222,9 @@ static CUresult prefetch(uint64_t address, uint64_t bytes, CUmemLocation locatio
                          bool per_thread)
 {
     struct space_allocation found;
-    struct context *context;
     struct stream *stream;
-    CUresult result = context_enter(&context);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
-    if (!result)
-        result = stream_resolve(context, handle, per_thread, &stream);
     if (result)
         return result;
     object_unref(stream);
@@ -288,12 +285,9 @@ static CUresult cuStreamAttachMemAsync_in(bool per_thread, CUstream handle, CUde
                                           unsigned int flags)
 {
     struct space_allocation found;
-    struct context *context;
     struct stream *stream;
-    CUresult result = context_enter(&context);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
-    if (!result)
-        result = stream_resolve(context, handle, per_thread, &stream);
     if (result)
         return result;
     object_unref(stream);

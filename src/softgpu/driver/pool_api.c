@@ -1,14 +1,6 @@
 /* The cuMemPool* calls, and cuMemAllocAsync and cuMemFreeAsync. */
 #include "softgpu/driver/pool.h"
 
-static CUresult enter_stream(CUstream handle, bool per_thread, struct stream **ret_stream)
-{
-    struct context *context;
-    CUresult result = context_enter(&context);
-
-    return result ? result : stream_resolve(context, handle, per_thread, ret_stream);
-}
-
 /* ---- allocation ---- */
 
 static CUresult cuMemAllocAsync_in(bool per_thread, CUdeviceptr *ret_address, size_t bytes, CUstream handle)
@@ -16,7 +8,7 @@ static CUresult cuMemAllocAsync_in(bool per_thread, CUdeviceptr *ret_address, si
     struct stream *stream;
     struct pool *pool;
     uint64_t address;
-    CUresult result = enter_stream(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -41,7 +33,7 @@ static CUresult cuMemAllocFromPoolAsync_in(bool per_thread, CUdeviceptr *ret_add
     struct stream *stream;
     struct pool *pool;
     uint64_t address;
-    CUresult result = enter_stream(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -64,7 +56,7 @@ STREAM_VARIANTS(cuMemAllocFromPoolAsync, _ptsz,
 static CUresult cuMemFreeAsync_in(bool per_thread, CUdeviceptr address, CUstream handle)
 {
     struct stream *stream;
-    CUresult result = enter_stream(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;

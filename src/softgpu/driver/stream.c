@@ -5,14 +5,6 @@
 #include "softgpu/driver/stream.h"
 #include "softgpu/driver/thread.h"
 
-static CUresult enter(CUstream handle, bool per_thread, struct stream **ret_stream)
-{
-    struct context *context;
-    CUresult result = context_enter(&context);
-
-    return result ? result : stream_resolve(context, handle, per_thread, ret_stream);
-}
-
 /* ---- making and ending ---- */
 
 CUresult cuStreamCreateWithPriority(CUstream *ret_stream, unsigned int flags, int priority)
@@ -71,7 +63,7 @@ CUresult cuStreamDestroy(CUstream handle)
 static CUresult cuStreamGetPriority_in(bool per_thread, CUstream handle, int *ret_priority)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -88,7 +80,7 @@ STREAM_VARIANTS(cuStreamGetPriority, _ptsz, (CUstream stream, int *ret_priority)
 static CUresult cuStreamGetFlags_in(bool per_thread, CUstream handle, unsigned int *ret_flags)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -105,7 +97,7 @@ STREAM_VARIANTS(cuStreamGetFlags, _ptsz, (CUstream stream, unsigned int *ret_fla
 static CUresult cuStreamGetId_in(bool per_thread, CUstream handle, unsigned long long *ret_id)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -122,7 +114,7 @@ STREAM_VARIANTS(cuStreamGetId, _ptsz, (CUstream stream, unsigned long long *ret_
 static CUresult cuStreamGetDevice_in(bool per_thread, CUstream handle, CUdevice *ret_device)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -139,7 +131,7 @@ STREAM_VARIANTS(cuStreamGetDevice, _ptsz, (CUstream stream, CUdevice *ret_device
 static CUresult cuStreamGetCtx_in(bool per_thread, CUstream handle, CUcontext *ret_context)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -172,7 +164,7 @@ STREAM_VARIANTS(cuStreamGetCtx_v2, _ptsz, (CUstream stream, CUcontext *ret_conte
 static CUresult cuStreamSynchronize_in(bool per_thread, CUstream handle)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -186,7 +178,7 @@ STREAM_VARIANTS(cuStreamSynchronize, _ptsz, (CUstream stream), stream)
 static CUresult cuStreamQuery_in(bool per_thread, CUstream handle)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -203,7 +195,7 @@ static CUresult cuStreamWaitEvent_in(bool per_thread, CUstream handle, CUevent e
     struct engine_work *recorded;
     struct stream *stream;
     struct event *event;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -261,7 +253,7 @@ static CUresult enqueue_host(CUstream handle, bool per_thread, CUhostFn function
 {
     struct host_work *self;
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
@@ -305,7 +297,7 @@ STREAM_VARIANTS(cuStreamAddCallback, _ptsz,
 static CUresult not_capturing(CUstream handle, bool per_thread, CUstreamCaptureStatus *ret_status)
 {
     struct stream *stream;
-    CUresult result = enter(handle, per_thread, &stream);
+    CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;

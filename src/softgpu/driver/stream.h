@@ -45,6 +45,8 @@ void stream_unlink(struct stream *stream);
  * INVALID_HANDLE; or the sticky error of the stream's context. */
 CUresult stream_resolve(struct context *current, CUstream handle, bool per_thread,
                         struct stream **ret_stream);
+/* The same in the calling thread's context, and what keeps that from being entered: how most calls with a stream begin. */
+CUresult stream_enter(CUstream handle, bool per_thread, struct stream **ret_stream);
 
 /* Hands work to the stream, after what its order demands. Blocks only while the context's queue is full. */
 CUresult stream_submit(struct stream *stream, struct engine_work *work);

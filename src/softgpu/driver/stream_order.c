@@ -380,3 +380,11 @@ void stream_drop_all(struct context *context)
         stream = next;
     }
 }
+
+CUresult stream_enter(CUstream handle, bool per_thread, struct stream **ret_stream)
+{
+    struct context *context;
+    CUresult result = context_enter(&context);
+
+    return result ? result : stream_resolve(context, handle, per_thread, ret_stream);
+}
