@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "ledger/ledger.h"
+#include "ledger/moving.h"
 #include "ledger/operation.h"
+#include "ledger/shared.h"
 #include "ledger/word.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
@@ -166,6 +168,17 @@ static void slot_state_set(struct ledger_areas *areas, uint32_t slot, uint32_t s
     __atomic_store_n(&areas->ledger->slots[slot].state, state, __ATOMIC_RELEASE);
 }
 
+/* Not from what stands there: a tenant may have written it, and a mark too low would hide slots from the
+ * others. */
+static void slots_mark_set(struct ledger_areas *areas)
+{
+    uint32_t mark = LEDGER_SLOTS_MAX;
+
+    while (mark && !areas->own[mark - 1].generation)
+        mark--;
+    __atomic_store_n(&areas->ledger->slots_mark, mark, __ATOMIC_SEQ_CST);
+}
+
 int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks, unsigned kind,
                       const char *command, uint32_t *ret_slot, uint32_t *ret_generation)
 {
@@ -184,6 +197,7 @@ int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks,
     slot->start_ticks = start_ticks;
     slot->heartbeat_ns = 0;
     snprintf(slot->command, sizeof(slot->command), "%s", command ? command : "");
+    slots_mark_set(areas);
     slot_state_set(areas, index, LEDGER_SLOT_LIVE);
     *ret_slot = index;
     *ret_generation = areas->own[index].generation;
@@ -193,27 +207,27 @@ int ledger_slot_grant(struct ledger_areas *areas, int pid, uint64_t start_ticks,
 int ledger_slot_reap(struct ledger_areas *areas, uint32_t slot, uint64_t *ret_bytes)
 {
     unsigned n_devices = areas->limits->n_devices;
+    int r;
 
     for (unsigned d = 0; ret_bytes && d < n_devices; d++)
         ret_bytes[d] = 0;
     if (slot >= LEDGER_SLOTS_MAX || areas->own[slot].state == LEDGER_SLOT_FREE)
         return 0;
     slot_state_set(areas, slot, LEDGER_SLOT_DEAD);
-    for (unsigned d = 0; d < n_devices; d++) {
-        uint64_t used_bytes = operation_settle(areas->ledger, d, slot);
-        int r;
+    r = shared_reap(areas->ledger, n_devices, slot, REAP_ATTEMPTS);
+    for (unsigned d = 0; r == 0 && d < n_devices; d++) {
+        uint64_t used_bytes;
 
-        if (!used_bytes)
-            continue;
-        if (used_bytes > INT64_MAX)
-            used_bytes = INT64_MAX;
-        r = operation_apply(areas->ledger, d, slot, -(int64_t)used_bytes, LEDGER_NO_LIMIT, REAP_ATTEMPTS,
-                            NULL);
-        if (r < 0)
-            return r;
-        if (ret_bytes)
+        r = operation_give_back(areas->ledger, d, slot, REAP_ATTEMPTS, &used_bytes);
+        if (r == 0 && ret_bytes)
             ret_bytes[d] = used_bytes;
     }
+    if (r < 0)
+        return r;
+    /* Only now: until its row is given back, the dead process's figures may say more than the device holds.
+     */
+    for (unsigned d = 0; d < n_devices; d++)
+        moving_clear(&areas->ledger->slots[slot].devices[d].moving);
     slot_state_set(areas, slot, LEDGER_SLOT_FREE);
     return 0;
 }

@@ -4,39 +4,31 @@
  * instructions of one operation, no driver call among them. */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ledger/ledger.h"
+#include "ledger/client.h"
 #include "ledger/operation.h"
 #include "ledger/word.h"
 
-struct device_lock {
-    pthread_mutex_t mutex;
-} __attribute__((aligned(LEDGER_LINE_BYTES)));
-
-struct ledger_client {
-    const struct ledger_limits *limits;
-    struct ledger *ledger;
-    size_t limits_bytes, ledger_bytes;
-    uint32_t slot;
-    unsigned n_devices;
-    struct device_lock locks[LEDGER_DEVICES_MAX];
-};
+/* What both areas begin with in every version: magic, version, number of devices, bytes. */
+enum { HEAD_BYTES = 24 };
+_Static_assert(HEAD_BYTES == offsetof(struct ledger, area_bytes) + sizeof(uint64_t), "head of the ledger");
+_Static_assert(HEAD_BYTES == offsetof(struct ledger_limits, area_bytes) + sizeof(uint64_t),
+               "head of the limits");
 
 /* Maps bytes of fd; refuses a file that is shorter or that could become shorter (a later SIGBUS in somebody
  * else's program). */
-static int area_map(int fd, uint64_t bytes, size_t least_bytes, int prot, void **ret_map)
+static int area_map(int fd, uint64_t bytes, int prot, void **ret_map)
 {
     off_t end =
         lseek(fd, 0, SEEK_END); /* not fstat, whose symbol is younger than the glibc that tenants may have */
     int seals;
     void *map;
 
-    if (bytes < least_bytes || end < 0 || (uint64_t)end < bytes)
+    if (bytes < HEAD_BYTES || end < 0 || (uint64_t)end < bytes)
         return -EBADMSG;
     seals = fcntl(fd, F_GET_SEALS);
     if (seals < 0 || !(seals & F_SEAL_SHRINK))
@@ -55,9 +47,10 @@ static int client_check(const struct ledger_client *client)
 
     if (limits->magic != LEDGER_LIMITS_MAGIC || ledger->magic != LEDGER_MAGIC)
         return -EBADMSG;
-    if (limits->major != LEDGER_MAJOR || ledger->major != LEDGER_MAJOR)
+    if (limits->major != LEDGER_MAJOR || ledger->major != LEDGER_MAJOR) /* of another size, mostly */
         return -EPROTO;
-    if (limits->area_bytes != client->limits_bytes || ledger->area_bytes != client->ledger_bytes ||
+    if (client->limits_bytes < sizeof(*limits) || client->ledger_bytes < sizeof(*ledger) ||
+        limits->area_bytes != client->limits_bytes || ledger->area_bytes != client->ledger_bytes ||
         ledger->n_slots != LEDGER_SLOTS_MAX || !limits->n_devices || limits->n_devices > LEDGER_DEVICES_MAX ||
         (client->slot >= LEDGER_SLOTS_MAX && client->slot != LEDGER_OBSERVER) ||
         memcmp(limits->instance, ledger->instance, sizeof(limits->instance)) != 0)
@@ -76,12 +69,13 @@ int ledger_client_new(int limits_fd, int ledger_fd, uint64_t limits_bytes, uint6
         return -ENOMEM;
     memset(client, 0, sizeof(*client));
     client->slot = slot;
-    r = area_map(limits_fd, limits_bytes, sizeof(struct ledger_limits), PROT_READ, &map);
+    r = area_map(limits_fd, limits_bytes, PROT_READ, &map);
     if (r < 0)
         goto fail;
     client->limits = map;
     client->limits_bytes = limits_bytes;
-    r = area_map(ledger_fd, ledger_bytes, sizeof(struct ledger), PROT_READ | PROT_WRITE, &map);
+    /* An observer's descriptor is for reading only. */
+    r = area_map(ledger_fd, ledger_bytes, slot == LEDGER_OBSERVER ? PROT_READ : PROT_READ | PROT_WRITE, &map);
     if (r < 0)
         goto fail;
     client->ledger = map;
@@ -92,6 +86,7 @@ int ledger_client_new(int limits_fd, int ledger_fd, uint64_t limits_bytes, uint6
     client->n_devices = client->limits->n_devices;
     for (unsigned i = 0; i < LEDGER_DEVICES_MAX; i++)
         pthread_mutex_init(&client->locks[i].mutex, NULL);
+    pthread_mutex_init(&client->shared_lock, NULL);
     *ret_client = client;
     return 0;
 fail:
@@ -110,11 +105,6 @@ void ledger_client_free(struct ledger_client *client)
     free(client);
 }
 
-static bool can_take(const struct ledger_client *client, unsigned device)
-{
-    return device < client->n_devices && client->slot != LEDGER_OBSERVER;
-}
-
 int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[16])
 {
     for (unsigned i = 0; i < client->n_devices; i++)
@@ -126,20 +116,21 @@ int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[1
 static int client_apply(struct ledger_client *client, unsigned device, int64_t delta_bytes,
                         uint64_t limit_bytes, uint64_t *ret_total_bytes)
 {
+    const struct operation_terms terms = {.limit_bytes = limit_bytes};
     pthread_mutex_t *mutex = &client->locks[device].mutex;
     int r;
 
     pthread_mutex_lock(mutex);
-    r = operation_apply(client->ledger, device, client->slot, delta_bytes, limit_bytes, 0, ret_total_bytes);
+    r = operation_apply(client->ledger, device, client->slot, delta_bytes, &terms, ret_total_bytes);
     pthread_mutex_unlock(mutex);
     return r;
 }
 
-int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
+int ledger_try_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
 {
     uint64_t limit_bytes;
 
-    if (!can_take(client, device))
+    if (!client_can_take(client, device))
         return -ENODEV;
     if (ledger_is_revoked(client))
         return -ESTALE;
@@ -150,14 +141,29 @@ int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes
         limit_bytes = INT64_MAX;
     if (bytes <= limit_bytes && client_apply(client, device, (int64_t)bytes, limit_bytes, NULL) == 0)
         return 0;
+    return -ENOMEM;
+}
+
+void ledger_deny(struct ledger_client *client, unsigned device)
+{
+    if (!client_can_take(client, device))
+        return;
     LEDGER_STEP("refused");
     __atomic_add_fetch(&client->ledger->accounts[device].denied_total, 1, __ATOMIC_RELAXED);
-    return -ENOMEM;
+}
+
+int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    int r = ledger_try_reserve(client, device, bytes);
+
+    if (r == -ENOMEM)
+        ledger_deny(client, device);
+    return r;
 }
 
 void ledger_release(struct ledger_client *client, unsigned device, uint64_t bytes)
 {
-    if (!can_take(client, device) || !bytes)
+    if (!client_can_take(client, device) || !bytes)
         return;
     client_apply(client, device, bytes > INT64_MAX ? -INT64_MAX : -(int64_t)bytes, LEDGER_NO_LIMIT, NULL);
 }
@@ -166,7 +172,7 @@ bool ledger_charge(struct ledger_client *client, unsigned device, uint64_t bytes
 {
     uint64_t total_bytes;
 
-    if (!can_take(client, device))
+    if (!client_can_take(client, device))
         return false;
     if (!bytes)
         return ledger_used_bytes(client, device) <= ledger_limit_bytes(client, device);
@@ -192,9 +198,26 @@ uint64_t ledger_used_bytes(const struct ledger_client *client, unsigned device)
 
 uint64_t ledger_own_bytes(const struct ledger_client *client, unsigned device)
 {
-    return can_take(client, device)
-               ? ledger_load(&client->ledger->slots[client->slot].devices[device].applied.value)
+    return client_can_take(client, device)
+               ? ledger_load(&client->ledger->slots[client->slot].devices[device].row.applied.value)
                : 0;
+}
+
+uint64_t ledger_context_bytes(const struct ledger_client *client, unsigned device)
+{
+    uint64_t bytes, most;
+
+    if (device >= client->n_devices)
+        return 0;
+    bytes = __atomic_load_n(&client->ledger->accounts[device].context_bytes, __ATOMIC_RELAXED);
+    most = ledger_load(&client->limits->devices[device].memory_capacity_bytes);
+    return bytes < most ? bytes : most;
+}
+
+void ledger_context_bytes_set(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    if (client_can_take(client, device))
+        __atomic_store_n(&client->ledger->accounts[device].context_bytes, bytes, __ATOMIC_RELAXED);
 }
 
 int ledger_own_pid(const struct ledger_client *client)

@@ -7,7 +7,9 @@
  * does it, or whoever wants to change the account next: nobody replaces a tag whose operation is not in its
  * row.
  *
- * Everything read here may have been written by a hostile tenant when vgpud runs it, so sums saturate, slots
+ * An owner is a slot or a shared object; both have the same kind of row.
+ *
+ * Everything read here may have been written by a hostile tenant when vgpud runs it, so sums saturate, owners
  * are range-checked and no loop depends on what is in the memory, only on its being changed meanwhile. */
 #include "ledger/operation.h"
 
@@ -20,9 +22,15 @@
 #define BYTES_MAX     ((uint64_t)INT64_MAX)
 #define SEQUENCE_MASK ((UINT64_C(1) << 48) - 1)
 
-static uint64_t tag_make(uint32_t slot, uint64_t sequence)
+static uint64_t tag_make(uint32_t owner, uint64_t sequence)
 {
-    return slot | sequence << 16;
+    return owner | sequence << 16;
+}
+
+static struct ledger_row *row_of(struct ledger *ledger, unsigned device, uint32_t owner)
+{
+    return owner < LEDGER_SLOTS_MAX ? &ledger->slots[owner].devices[device].row
+                                    : &ledger->shared[owner - LEDGER_SLOTS_MAX].row;
 }
 
 static uint64_t bytes_add(uint64_t bytes, int64_t delta_bytes)
@@ -39,14 +47,14 @@ static uint64_t bytes_add(uint64_t bytes, int64_t delta_bytes)
  * the tag means. */
 static void operation_finish(struct ledger *ledger, unsigned device, uint64_t tag)
 {
-    uint32_t slot = (uint32_t)(tag & 0xffff);
+    uint32_t owner = (uint32_t)(tag & 0xffff);
     uint64_t sequence = tag >> 16;
-    struct ledger_slot_device *row;
+    struct ledger_row *row;
     struct ledger_word applied;
 
-    if (slot >= LEDGER_SLOTS_MAX || !sequence)
+    if (owner >= LEDGER_OWNER_SHARED(LEDGER_SHARED_MAX) || !sequence)
         return;
-    row = &ledger->slots[slot].devices[device];
+    row = row_of(ledger, device, owner);
     applied = ledger_word_load(&row->applied);
     if (((applied.tag + 1) & SEQUENCE_MASK) == sequence && ledger_load(&row->intent_sequence) == sequence) {
         int64_t delta_bytes = (int64_t)ledger_load((const uint64_t *)&row->intent_delta_bytes);
@@ -57,16 +65,16 @@ static void operation_finish(struct ledger *ledger, unsigned device, uint64_t ta
     }
 }
 
-uint64_t operation_settle(struct ledger *ledger, unsigned device, uint32_t slot)
+uint64_t operation_settle(struct ledger *ledger, unsigned device, uint32_t owner)
 {
     uint64_t tag = ledger_load(&ledger->accounts[device].used.tag);
 
-    if ((tag & 0xffff) == slot)
+    if ((tag & 0xffff) == owner)
         operation_finish(ledger, device, tag);
-    return ledger_word_load(&ledger->slots[slot].devices[device].applied).value;
+    return ledger_word_load(&row_of(ledger, device, owner)->applied).value;
 }
 
-static void intent_write(struct ledger_slot_device *row, uint64_t sequence, int64_t delta_bytes)
+static void intent_write(struct ledger_row *row, uint64_t sequence, int64_t delta_bytes)
 {
     ledger_store((uint64_t *)&row->intent_delta_bytes, (uint64_t)delta_bytes, "intent delta");
     ledger_store(&row->intent_sequence, sequence, "intent sequence");
@@ -84,12 +92,12 @@ static void peak_raise(struct ledger_account *account, uint64_t total_bytes)
     }
 }
 
-int operation_apply(struct ledger *ledger, unsigned device, uint32_t slot, int64_t delta_bytes,
-                    uint64_t limit_bytes, unsigned attempts, uint64_t *ret_total_bytes)
+int operation_apply(struct ledger *ledger, unsigned device, uint32_t owner, int64_t delta_bytes,
+                    const struct operation_terms *terms, uint64_t *ret_total_bytes)
 {
     struct ledger_account *account = &ledger->accounts[device];
-    struct ledger_slot_device *row = &ledger->slots[slot].devices[device];
-    uint64_t used = operation_settle(ledger, device, slot), sequence;
+    struct ledger_row *row = row_of(ledger, device, owner);
+    uint64_t used = operation_settle(ledger, device, owner), sequence;
     struct ledger_word seen, wanted;
 
     if (delta_bytes < 0 && 0 - (uint64_t)delta_bytes > used)
@@ -99,21 +107,36 @@ int operation_apply(struct ledger *ledger, unsigned device, uint32_t slot, int64
     intent_write(row, sequence, delta_bytes);
     seen = ledger_word_load(&account->used);
     for (unsigned round = 0;; round++) {
-        if (attempts && round == attempts)
+        if (terms->attempts && round == terms->attempts)
             return -EBUSY;
-        if (delta_bytes > 0 && limit_bytes != LEDGER_NO_LIMIT &&
-            (seen.value > limit_bytes || (uint64_t)delta_bytes > limit_bytes - seen.value))
+        if (delta_bytes > 0 && terms->limit_bytes != LEDGER_NO_LIMIT &&
+            (seen.value > terms->limit_bytes || (uint64_t)delta_bytes > terms->limit_bytes - seen.value))
             return -ENOMEM;
         operation_finish(ledger, device, seen.tag);
         wanted = (struct ledger_word){.value = bytes_add(seen.value, delta_bytes),
-                                      .tag = tag_make(slot, sequence)};
+                                      .tag = tag_make(owner, sequence)};
         if (ledger_word_cas(&account->used, &seen, wanted, "account"))
             break;
     }
     operation_finish(ledger, device, wanted.tag);
-    if (delta_bytes > 0)
+    if (delta_bytes > 0 && !terms->is_transfer)
         peak_raise(account, wanted.value);
     if (ret_total_bytes)
         *ret_total_bytes = wanted.value;
     return 0;
+}
+
+int operation_give_back(struct ledger *ledger, unsigned device, uint32_t owner, unsigned attempts,
+                        uint64_t *ret_bytes)
+{
+    const struct operation_terms terms = {.limit_bytes = LEDGER_NO_LIMIT, .attempts = attempts};
+    uint64_t used = operation_settle(ledger, device, owner);
+    int r;
+
+    if (used > BYTES_MAX)
+        used = BYTES_MAX;
+    r = used ? operation_apply(ledger, device, owner, -(int64_t)used, &terms, NULL) : 0;
+    if (r == 0)
+        *ret_bytes = used;
+    return r;
 }

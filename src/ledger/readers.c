@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ledger/ledger.h"
+#include "ledger/shared.h"
 #include "ledger/word.h"
 
 static uint64_t clamp_bytes(uint64_t bytes, uint64_t most_bytes)
@@ -52,7 +53,7 @@ static void slot_read(const struct ledger *ledger, uint32_t index, struct ledger
          * all do. */
         uint64_t total = clamp_bytes(ledger_load(&ledger->accounts[d].used.value), INT64_MAX);
 
-        ret_row->used_bytes[d] = clamp_bytes(ledger_load(&slot->devices[d].applied.value), total);
+        ret_row->used_bytes[d] = clamp_bytes(ledger_load(&slot->devices[d].row.applied.value), total);
     }
 }
 
@@ -65,6 +66,31 @@ size_t ledger_slots_read(const struct ledger *ledger, struct ledger_slot_usage *
             continue;
         if (n < max)
             slot_read(ledger, i, &rows[n]);
+        n++;
+    }
+    return n;
+}
+
+size_t ledger_shared_read(const struct ledger *ledger, struct ledger_shared_usage *rows, size_t max)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < LEDGER_SHARED_MAX; i++) {
+        const struct ledger_shared *entry = &ledger->shared[i];
+        uint32_t device = __atomic_load_n(&entry->device, __ATOMIC_RELAXED);
+
+        if (shared_kind(ledger_load(&entry->state)) != LEDGER_SHARED_READY || device >= LEDGER_DEVICES_MAX)
+            continue;
+        if (n < max) {
+            uint64_t total = clamp_bytes(ledger_load(&ledger->accounts[device].used.value), INT64_MAX);
+
+            rows[n] = (struct ledger_shared_usage){
+                .shared = i,
+                .device = device,
+                .n_holders = shared_holders_count(entry),
+                .used_bytes = clamp_bytes(ledger_load(&entry->row.applied.value), total),
+            };
+        }
         n++;
     }
     return n;

@@ -1,19 +1,20 @@
 /* A ledger area full of what a hostile tenant likes, under everything that vgpud does with it: readers stay
  * within what is possible, the reaper and new grants come to an end, limits are not touched. The input is
- * laid over the accounts and over the first slots. */
+ * laid over the accounts, the first slots and the first shared objects. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ledger/ledger.h"
 
-enum { SLOTS = 4, CAPACITY_BYTES = 1 << 30, LIMIT_BYTES = 1 << 20 };
+enum { SLOTS = 4, OBJECTS = 4, CAPACITY_BYTES = 1 << 30, LIMIT_BYTES = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 static struct ledger_areas areas;
 static struct ledger_client *client;
 static struct ledger_slot_usage rows[LEDGER_SLOTS_MAX];
+static struct ledger_shared_usage objects[LEDGER_SHARED_MAX];
 
 static void areas_make(void)
 {
@@ -27,18 +28,23 @@ static void areas_make(void)
         abort();
 }
 
+static size_t lay(void *to, size_t room, const uint8_t *data, size_t bytes)
+{
+    size_t n = bytes < room ? bytes : room;
+
+    memset(to, 0, room);
+    memcpy(to, data, n);
+    return n;
+}
+
 static void overlay(const uint8_t *data, size_t bytes)
 {
     struct ledger *ledger = areas.ledger;
-    size_t n = bytes < sizeof(ledger->accounts) ? bytes : sizeof(ledger->accounts);
+    size_t at = lay(ledger->accounts, sizeof(ledger->accounts), data, bytes);
 
-    memset(ledger->accounts, 0, sizeof(ledger->accounts));
-    memset(ledger->slots, 0, SLOTS * sizeof(ledger->slots[0]));
-    memcpy(ledger->accounts, data, n);
-    data += n;
-    bytes -= n;
-    n = SLOTS * sizeof(ledger->slots[0]);
-    memcpy(ledger->slots, data, bytes < n ? bytes : n);
+    at += lay(ledger->slots, SLOTS * sizeof(ledger->slots[0]), data + at, bytes - at);
+    lay(ledger->shared, OBJECTS * sizeof(ledger->shared[0]), data + at, bytes - at);
+    ledger->shared_mark = bytes % 2 ? UINT32_MAX : OBJECTS;
 }
 
 static void require(int holds)
@@ -51,6 +57,7 @@ static void read_all(void)
 {
     struct ledger_usage usage;
     size_t n = ledger_slots_read(areas.ledger, rows, LEDGER_SLOTS_MAX);
+    size_t n_objects = ledger_shared_read(areas.ledger, objects, LEDGER_SHARED_MAX);
 
     for (unsigned d = 0; d < 2; d++) {
         ledger_usage_read(areas.ledger, areas.limits, d, &usage);
@@ -60,6 +67,26 @@ static void read_all(void)
     for (size_t i = 0; i < n && i < LEDGER_SLOTS_MAX; i++)
         require(rows[i].pid >= 0 &&
                 strnlen(rows[i].command, sizeof(rows[i].command)) < sizeof(rows[i].command));
+    for (size_t i = 0; i < n_objects && i < LEDGER_SHARED_MAX; i++)
+        require(objects[i].device < LEDGER_DEVICES_MAX && objects[i].n_holders <= LEDGER_SLOTS_MAX &&
+                objects[i].used_bytes <= INT64_MAX);
+}
+
+/* A client comes to an end too, whatever another one wrote. */
+static void share_all(void)
+{
+    static const uint8_t key[16];
+    uint32_t shared = 0;
+    unsigned device;
+    uint64_t bytes;
+
+    ledger_shared_join(client, key, &shared, &device, &bytes);
+    ledger_shared_publish(client, 0, key, 4096, &shared);
+    ledger_shared_alias(client, shared, (const uint8_t *)"another-name---");
+    for (uint32_t i = 0; i < OBJECTS; i++)
+        ledger_shared_leave(client, i);
+    ledger_is_surely_over(client, 0, 1);
+    require(ledger_context_bytes(client, 1) <= CAPACITY_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
@@ -74,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     overlay(data, bytes);
     read_all();
     ledger_reserve(client, 0, 4096);
+    share_all();
     ledger_release(client, 0, 8192);
     ledger_charge(client, 1, UINT64_MAX);
     read_all();

@@ -1,6 +1,7 @@
-/* Processes hammer one account while they are killed at random and replaced, limits move, and this program
- * plays vgpud: the total is never seen above the highest limit, and in the end it is exactly what the
- * survivors say they hold. ledger_race [SECONDS] */
+/* Processes hammer one account, and publish, join and leave shared objects under a few names, while they are
+ * killed at random and replaced, limits move, and this program plays vgpud: apart from what is moving, the
+ * total is never seen above the highest limit, never below what one process holds, and in the end it is
+ * exactly what the survivors say they hold and the objects that they share. ledger_race [SECONDS] */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -24,11 +25,13 @@
 #    define THREAD_SANITIZER 0
 #endif
 
-enum { PROCESSES = 8, LIMIT_BYTES = 100000, LOW_BYTES = 40000, PIECES = 32 };
+enum { PROCESSES = 8, LIMIT_BYTES = 100000, LOW_BYTES = 40000, PIECES = 32, NAMES = 6 };
+
+#define KIB_MASK ((UINT64_C(1) << 40) - 1)
 
 struct shared {
     atomic_bool stop;
-    atomic_ulong over, operations;
+    atomic_ulong over, below, operations, published, joined;
     atomic_ulong held_bytes[PROCESSES]; /* what a survivor holds at its end */
 };
 
@@ -50,35 +53,113 @@ static uint32_t random_next(uint32_t *state)
     return *state;
 }
 
-/* A tenant's process: takes and gives pieces until told to stop, then says what it holds. */
+/* Sees a total above the limit that stays when nothing moves: bytes that are handed over count twice for a
+ * moment. */
+static void over_look(void)
+{
+    const struct ledger_account *account = &areas.ledger->accounts[0];
+    uint64_t tag = __atomic_load_n(&account->used.tag, __ATOMIC_SEQ_CST), moving = 0;
+    uint64_t total = __atomic_load_n(&account->used.value, __ATOMIC_SEQ_CST);
+
+    if (total <= LIMIT_BYTES)
+        return;
+    for (int i = 0; i < 2 * PROCESSES; i++)
+        moving |= __atomic_load_n(&areas.ledger->slots[i].devices[0].moving, __ATOMIC_SEQ_CST) & KIB_MASK;
+    if (!moving && __atomic_load_n(&account->used.tag, __ATOMIC_SEQ_CST) == tag)
+        atomic_fetch_add(&shared->over, 1);
+}
+
+/* What one process knows of what it holds. */
+struct holdings {
+    struct ledger_client *client;
+    uint64_t piece_bytes[PIECES];
+    uint64_t object_bytes[NAMES];
+    uint32_t object[NAMES];
+};
+
+static void key_make(unsigned name, uint8_t ret_key[16])
+{
+    memset(ret_key, 0, 16);
+    ret_key[0] = (uint8_t)(1 + name);
+}
+
+/* Takes piece i, or gives it back. */
+static void piece_turn(struct holdings *h, unsigned i, uint32_t *seed)
+{
+    uint64_t bytes = 1 + random_next(seed) % (LIMIT_BYTES / 20);
+
+    if (h->piece_bytes[i]) {
+        ledger_release(h->client, 0, h->piece_bytes[i]);
+        h->piece_bytes[i] = 0;
+    } else if (ledger_reserve(h->client, 0, bytes) == 0) {
+        h->piece_bytes[i] = bytes;
+    }
+}
+
+/* Lets the object of this name go, or joins it, or makes it out of piece i. */
+static void name_turn(struct holdings *h, unsigned name, unsigned i)
+{
+    uint8_t key[16];
+    unsigned device;
+
+    if (h->object_bytes[name]) {
+        ledger_shared_leave(h->client, h->object[name]);
+        h->object_bytes[name] = 0;
+        return;
+    }
+    key_make(name, key);
+    if (ledger_shared_join(h->client, key, &h->object[name], &device, &h->object_bytes[name]) == 0) {
+        atomic_fetch_add_explicit(&shared->joined, 1, memory_order_relaxed);
+    } else if (h->piece_bytes[i] &&
+               ledger_shared_publish(h->client, 0, key, h->piece_bytes[i], &h->object[name]) == 0) {
+        h->object_bytes[name] = h->piece_bytes[i];
+        h->piece_bytes[i] = 0;
+        ledger_shared_alias(h->client, h->object[name], (const uint8_t *)"one-more-name--");
+        atomic_fetch_add_explicit(&shared->published, 1, memory_order_relaxed);
+    }
+}
+
+/* What this process holds is there, whatever others do. */
+static void holdings_look(const struct holdings *h)
+{
+    uint64_t held_bytes = ledger_own_bytes(h->client, 0);
+    bool is_below = false;
+
+    for (unsigned i = 0; i < NAMES; i++) {
+        uint64_t row_bytes =
+            __atomic_load_n(&areas.ledger->shared[h->object[i]].row.applied.value, __ATOMIC_ACQUIRE);
+
+        is_below |= h->object_bytes[i] && row_bytes != h->object_bytes[i];
+        held_bytes += h->object_bytes[i];
+    }
+    if (is_below || ledger_used_bytes(h->client, 0) < held_bytes)
+        atomic_fetch_add(&shared->below, 1);
+}
+
+/* A tenant's process: takes, gives and shares pieces until told to stop, then says what its row holds. */
 static void worker_run(unsigned index, uint32_t slot, uint32_t seed)
 {
-    uint64_t piece_bytes[PIECES] = {0}, held_bytes = 0;
-    struct ledger_client *client;
+    static struct holdings h;
+    uint64_t held_bytes = 0;
 
     if (ledger_client_new(areas.limits_fd, areas.ledger_fd, sizeof(struct ledger_limits),
-                          sizeof(struct ledger), slot, &client) < 0)
+                          sizeof(struct ledger), slot, &h.client) < 0)
         _exit(2);
     while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
         unsigned i = random_next(&seed) % PIECES;
 
-        if (piece_bytes[i]) {
-            ledger_release(client, 0, piece_bytes[i]);
-            piece_bytes[i] = 0;
-        } else {
-            uint64_t bytes = 1 + random_next(&seed) % (LIMIT_BYTES / 20);
-
-            if (ledger_reserve(client, 0, bytes) == 0)
-                piece_bytes[i] = bytes;
-            if (ledger_used_bytes(client, 0) > LIMIT_BYTES)
-                atomic_fetch_add(&shared->over, 1);
-        }
+        if (random_next(&seed) % 4 == 0)
+            name_turn(&h, random_next(&seed) % NAMES, i);
+        else
+            piece_turn(&h, i, &seed);
+        holdings_look(&h);
+        over_look();
         atomic_fetch_add_explicit(&shared->operations, 1, memory_order_relaxed);
     }
     for (unsigned i = 0; i < PIECES; i++)
-        held_bytes += piece_bytes[i];
+        held_bytes += h.piece_bytes[i];
     atomic_store(&shared->held_bytes[index], held_bytes);
-    _exit(ledger_own_bytes(client, 0) == held_bytes ? 0 : 3);
+    _exit(ledger_own_bytes(h.client, 0) == held_bytes ? 0 : 3);
 }
 
 static void worker_start(unsigned index, uint32_t seed)
@@ -114,8 +195,7 @@ static void worker_kill(unsigned index)
 static void observe(void)
 {
     for (int i = 0; i < 200; i++)
-        if (__atomic_load_n(&areas.ledger->accounts[0].used.value, __ATOMIC_RELAXED) > LIMIT_BYTES)
-            atomic_fetch_add(&shared->over, 1);
+        over_look();
 }
 
 static uint64_t rows_sum(void)
@@ -123,8 +203,34 @@ static uint64_t rows_sum(void)
     uint64_t sum = 0;
 
     for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++)
-        sum += areas.ledger->slots[i].devices[0].applied.value;
+        sum += areas.ledger->slots[i].devices[0].row.applied.value;
     return sum;
+}
+
+static uint64_t objects_sum(void)
+{
+    static struct ledger_shared_usage rows[LEDGER_SHARED_MAX];
+    size_t n = ledger_shared_read(areas.ledger, rows, LEDGER_SHARED_MAX);
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += rows[i].n_holders ? rows[i].used_bytes : LIMIT_BYTES;
+    return sum;
+}
+
+/* Nothing of any object is left, but the sequences. */
+static bool objects_are_gone(void)
+{
+    bool gone = true;
+
+    for (int i = 0; i < LEDGER_SHARED_MAX; i++) {
+        const struct ledger_shared *entry = &areas.ledger->shared[i];
+
+        gone &= (entry->state & 0xff) == LEDGER_SHARED_FREE && !entry->row.applied.value;
+        for (int word = 0; word < LEDGER_SLOTS_MAX / 64; word++)
+            gone &= !entry->holders[word];
+    }
+    return gone;
 }
 
 /* Ends all: every other worker is killed, the rest stop and say what they hold. Returns failures. */
@@ -141,12 +247,13 @@ static int finish(void)
         failures += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         held_bytes += atomic_load(&shared->held_bytes[i]);
     }
-    failures += areas.ledger->accounts[0].used.value != held_bytes || rows_sum() != held_bytes;
-    printf("survivors hold %llu, account says %llu\n", (unsigned long long)held_bytes,
-           (unsigned long long)areas.ledger->accounts[0].used.value);
+    failures +=
+        areas.ledger->accounts[0].used.value != held_bytes + objects_sum() || rows_sum() != held_bytes;
+    printf("survivors hold %llu and share %llu, account says %llu\n", (unsigned long long)held_bytes,
+           (unsigned long long)objects_sum(), (unsigned long long)areas.ledger->accounts[0].used.value);
     for (unsigned i = 1; i < PROCESSES; i += 2)
         ledger_slot_reap(&areas, workers[i].slot, NULL);
-    failures += areas.ledger->accounts[0].used.value != 0 || rows_sum() != 0;
+    failures += areas.ledger->accounts[0].used.value != 0 || rows_sum() != 0 || !objects_are_gone();
     return failures;
 }
 
@@ -182,7 +289,11 @@ int main(int argc, char **argv)
         worker_start(victim, random_next(&seed));
     }
     failures = finish();
-    printf("%lu operations, %lu kills, seen over the limit %lu times, %d failures\n",
-           atomic_load(&shared->operations), kills, atomic_load(&shared->over), failures);
-    return failures || atomic_load(&shared->over) || !kills;
+    printf("%lu operations, %lu published, %lu joined, %lu kills, seen over the limit %lu times, below what "
+           "is held %lu times, "
+           "%d failures\n",
+           atomic_load(&shared->operations), atomic_load(&shared->published), atomic_load(&shared->joined),
+           kills, atomic_load(&shared->over), atomic_load(&shared->below), failures);
+    return failures || atomic_load(&shared->over) || atomic_load(&shared->below) || !kills ||
+           !atomic_load(&shared->published) || !atomic_load(&shared->joined);
 }

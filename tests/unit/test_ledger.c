@@ -190,14 +190,14 @@ static void a_slot_handed_out_again_has_a_new_generation_and_goes_on_counting(vo
 
     assert_int_equal(ledger_reserve(f->client[0], 0, 300), 0);
     ledger_slot_reap(&f->areas, f->slot[0], NULL);
-    sequence = f->areas.ledger->slots[f->slot[0]].devices[0].applied.tag;
+    sequence = f->areas.ledger->slots[f->slot[0]].devices[0].row.applied.tag;
     ledger_client_free(f->client[0]);
     f->client[0] = client_of(&f->areas, 200, &slot, &generation);
     assert_int_equal(slot, f->slot[0]);
     assert_int_equal(generation, f->generation[0] + 1);
     assert_int_equal(ledger_own_bytes(f->client[0], 0), 0);
     assert_int_equal(ledger_reserve(f->client[0], 0, 1), 0);
-    assert_int_equal(f->areas.ledger->slots[slot].devices[0].applied.tag, sequence + 1);
+    assert_int_equal(f->areas.ledger->slots[slot].devices[0].row.applied.tag, sequence + 1);
 }
 
 static void a_full_slot_table_says_so_and_a_reaped_slot_serves_again(void **state)
@@ -299,7 +299,7 @@ static void readers_clamp_what_a_tenant_wrote(void **state)
     assert_int_equal(usage.used_bytes, 16 * GIB);
     assert_int_equal(usage.peak_bytes, 16 * GIB);
     ledger->accounts[0].used.value = 5;
-    ledger->slots[f->slot[0]].devices[0].applied.value = UINT64_MAX;
+    ledger->slots[f->slot[0]].devices[0].row.applied.value = UINT64_MAX;
     ledger->slots[f->slot[0]].pid = -7;
     memset(ledger->slots[f->slot[0]].command, '\033', sizeof(row.command));
     assert_int_equal(ledger_slots_read(ledger, &row, 1), 2);
@@ -319,6 +319,189 @@ static void the_peak_stays_when_usage_falls(void **state)
     ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
     assert_int_equal(usage.used_bytes, 100);
     assert_int_equal(usage.peak_bytes, 700);
+}
+
+static void moving_bytes_hold_a_refusal_back_until_they_lie_still(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(ledger_reserve(f->client[0], 0, 900), 0);
+    assert_int_equal(ledger_try_reserve(f->client[1], 0, 101), -ENOMEM);
+    assert_true(ledger_is_surely_over(f->client[1], 0, 101));
+    assert_false(ledger_is_surely_over(f->client[1], 0, 100));
+    ledger_moving_add(f->client[0], 0, 1);
+    assert_false(ledger_is_surely_over(f->client[1], 0, 101));
+    assert_true(ledger_is_surely_over(f->client[1], 1, 501));
+    ledger_moving_sub(f->client[0], 0, 1);
+    assert_true(ledger_is_surely_over(f->client[1], 0, 101));
+    assert_true(ledger_is_surely_over(f->client[1], 0, UINT64_MAX));
+    assert_true(ledger_is_surely_over(f->client[1], 99, 0));
+}
+
+static void every_change_of_moving_bytes_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t *word = &f->areas.ledger->slots[f->slot[0]].devices[0].moving, kib_bits = 40;
+
+    ledger_moving_add(f->client[0], 0, 1025);
+    assert_int_equal(*word, (UINT64_C(1) << kib_bits) + 2);
+    ledger_moving_add(f->client[0], 0, 4096);
+    ledger_moving_sub(f->client[0], 0, 1025);
+    assert_int_equal(*word, (UINT64_C(3) << kib_bits) + 4);
+    ledger_slot_reap(&f->areas, f->slot[0], NULL);
+    assert_int_equal(*word, UINT64_C(4) << kib_bits);
+}
+
+static void a_try_counts_no_refusal_and_a_denial_counts_one(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_usage usage;
+
+    assert_int_equal(ledger_try_reserve(f->client[0], 0, 1001), -ENOMEM);
+    ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
+    assert_int_equal(usage.denied_total, 0);
+    ledger_deny(f->client[0], 0);
+    ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
+    assert_int_equal(usage.denied_total, 1);
+}
+
+static void a_context_cost_is_passed_on_and_never_above_the_device(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(ledger_context_bytes(f->client[1], 0), 0);
+    ledger_context_bytes_set(f->client[0], 0, 300 * MIB);
+    assert_int_equal(ledger_context_bytes(f->client[1], 0), 300 * MIB);
+    assert_int_equal(ledger_context_bytes(f->client[1], 1), 0);
+    ledger_context_bytes_set(f->client[0], 0, UINT64_MAX);
+    assert_int_equal(ledger_context_bytes(f->client[1], 0), 16 * GIB);
+    assert_int_equal(ledger_context_bytes(f->client[1], 99), 0);
+}
+
+static const uint8_t key_a[16] = "object-a-------", key_b[16] = "object-b-------";
+
+static void a_shared_object_stays_charged_until_its_last_holder_leaves(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_shared_usage row;
+    struct ledger_usage usage;
+    uint32_t shared, joined;
+    uint64_t bytes;
+    unsigned device;
+
+    assert_int_equal(ledger_reserve(f->client[0], 1, 400), 0);
+    assert_int_equal(ledger_shared_join(f->client[1], key_a, &joined, &device, &bytes), -ENOENT);
+    assert_int_equal(ledger_shared_publish(f->client[0], 1, key_a, 300, &shared), 0);
+    assert_int_equal(ledger_own_bytes(f->client[0], 1), 100);
+    assert_int_equal(ledger_shared_join(f->client[1], key_a, &joined, &device, &bytes), 0);
+    assert_int_equal(ledger_shared_join(f->client[1], key_a, &joined, &device, &bytes), 0);
+    assert_int_equal(joined, shared);
+    assert_int_equal(device, 1);
+    assert_int_equal(bytes, 300);
+    assert_int_equal(ledger_shared_read(f->areas.ledger, &row, 1), 1);
+    assert_true(row.shared == shared && row.device == 1 && row.n_holders == 2 && row.used_bytes == 300);
+    ledger_shared_leave(f->client[0], shared);
+    ledger_shared_leave(f->client[0], shared);
+    assert_int_equal(ledger_used_bytes(f->client[0], 1), 400);
+    assert_int_equal(ledger_shared_join(f->client[0], key_a, &joined, &device, &bytes), 0);
+    ledger_shared_leave(f->client[0], shared);
+    ledger_shared_leave(f->client[1], shared);
+    assert_int_equal(ledger_used_bytes(f->client[0], 1), 100);
+    assert_int_equal(ledger_shared_join(f->client[1], key_a, &joined, &device, &bytes), -ENOENT);
+    assert_int_equal(ledger_shared_read(f->areas.ledger, &row, 1), 0);
+    ledger_usage_read(f->areas.ledger, f->areas.limits, 1, &usage);
+    assert_int_equal(usage.peak_bytes, 400); /* handing bytes over is no new peak */
+}
+
+static void a_name_has_one_object_and_an_object_several_names(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t shared, other, joined;
+    uint64_t bytes;
+    unsigned device;
+
+    assert_int_equal(ledger_reserve(f->client[0], 0, 500), 0);
+    assert_int_equal(ledger_reserve(f->client[1], 0, 100), 0);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 501, &shared), -EINVAL);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 0, &shared), -EINVAL);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 200, &shared), 0);
+    assert_int_equal(ledger_shared_publish(f->client[1], 0, key_a, 100, &other), -EEXIST);
+    assert_int_equal(ledger_own_bytes(f->client[1], 0), 100);
+    assert_int_equal(ledger_shared_alias(f->client[1], shared, key_b), -EINVAL);
+    assert_int_equal(ledger_shared_alias(f->client[0], LEDGER_SHARED_MAX, key_b), -EINVAL);
+    assert_int_equal(ledger_shared_alias(f->client[0], shared, key_b), 0);
+    assert_int_equal(ledger_shared_alias(f->client[0], shared, key_b), 0);
+    assert_int_equal(ledger_shared_publish(f->client[1], 0, key_b, 100, &other), -EEXIST);
+    assert_int_equal(ledger_shared_join(f->client[1], key_b, &joined, &device, &bytes), 0);
+    assert_int_equal(joined, shared);
+    assert_int_equal(bytes, 200);
+    ledger_shared_leave(f->client[0], shared);
+    ledger_shared_leave(f->client[1], shared);
+    assert_int_equal(ledger_shared_join(f->client[1], key_b, &joined, &device, &bytes), -ENOENT);
+    assert_int_equal(ledger_shared_publish(f->client[1], 0, key_b, 100, &other), 0);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 1, &shared), 0);
+    assert_int_equal(ledger_shared_alias(f->client[0], shared, key_b), -EEXIST);
+}
+
+static void reaping_takes_the_dead_out_of_every_object(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t kept, lost, joined, generation;
+    uint64_t bytes;
+    unsigned device;
+
+    assert_int_equal(ledger_reserve(f->client[0], 0, 700), 0);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 200, &kept), 0);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_b, 400, &lost), 0);
+    assert_int_equal(ledger_shared_join(f->client[1], key_a, &joined, &device, &bytes), 0);
+    ledger_slot_reap(&f->areas, f->slot[0], NULL);
+    assert_int_equal(ledger_used_bytes(f->client[1], 0), 200);
+    assert_int_equal(ledger_shared_join(f->client[1], key_b, &joined, &device, &bytes), -ENOENT);
+    ledger_client_free(f->client[0]);
+    f->client[0] = client_of(&f->areas, 300, &f->slot[0], &generation);
+    ledger_shared_leave(f->client[0], kept); /* the slot's new process holds nothing of the old one's */
+    assert_int_equal(ledger_used_bytes(f->client[1], 0), 200);
+    ledger_slot_reap(&f->areas, f->slot[1], NULL);
+    assert_int_equal(ledger_used_bytes(f->client[0], 0), 0);
+}
+
+static void an_entry_used_again_goes_on_counting_on_another_device_too(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t shared, again;
+    uint64_t sequence;
+
+    assert_int_equal(ledger_reserve(f->client[0], 0, 10), 0);
+    assert_int_equal(ledger_reserve(f->client[0], 1, 20), 0);
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 10, &shared), 0);
+    ledger_shared_leave(f->client[0], shared);
+    sequence = f->areas.ledger->shared[shared].row.applied.tag;
+    assert_int_equal(ledger_shared_publish(f->client[0], 1, key_a, 20, &again), 0);
+    assert_int_equal(again, shared);
+    assert_int_equal(f->areas.ledger->shared[shared].row.applied.tag, sequence + 1);
+    ledger_shared_leave(f->client[0], again);
+    assert_int_equal(ledger_used_bytes(f->client[0], 0), 0);
+    assert_int_equal(ledger_used_bytes(f->client[0], 1), 0);
+}
+
+static void a_full_table_of_objects_leaves_the_bytes_where_they_are(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t key[16] = {0};
+    uint32_t shared;
+
+    ledger_limit_set(&f->areas, 0, 1 << 20);
+    assert_int_equal(ledger_reserve(f->client[0], 0, LEDGER_SHARED_MAX + 1), 0);
+    for (int i = 0; i < LEDGER_SHARED_MAX; i++) {
+        key[0] = (uint8_t)i, key[1] = (uint8_t)(i >> 8);
+        assert_int_equal(ledger_shared_publish(f->client[0], 0, key, 1, &shared), 0);
+    }
+    assert_int_equal(ledger_shared_publish(f->client[0], 0, key_a, 1, &shared), -ENOSPC);
+    assert_int_equal(ledger_shared_alias(f->client[0], 0, key_a), -ENOSPC);
+    assert_int_equal(ledger_own_bytes(f->client[0], 0), 1);
+    assert_int_equal(ledger_shared_read(f->areas.ledger, NULL, 0), LEDGER_SHARED_MAX);
+    ledger_slot_reap(&f->areas, f->slot[0], NULL);
+    assert_int_equal(ledger_used_bytes(f->client[1], 0), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -344,6 +527,15 @@ int main(void)
         TEST(an_instance_without_devices_or_with_too_many_is_not_made),
         TEST(readers_clamp_what_a_tenant_wrote),
         TEST(the_peak_stays_when_usage_falls),
+        TEST(moving_bytes_hold_a_refusal_back_until_they_lie_still),
+        TEST(every_change_of_moving_bytes_is_counted),
+        TEST(a_try_counts_no_refusal_and_a_denial_counts_one),
+        TEST(a_context_cost_is_passed_on_and_never_above_the_device),
+        TEST(a_shared_object_stays_charged_until_its_last_holder_leaves),
+        TEST(a_name_has_one_object_and_an_object_several_names),
+        TEST(reaping_takes_the_dead_out_of_every_object),
+        TEST(an_entry_used_again_goes_on_counting_on_another_device_too),
+        TEST(a_full_table_of_objects_leaves_the_bytes_where_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
