@@ -9,7 +9,7 @@
     X(VGPU_RUNTIME_DIR, "$XDG_RUNTIME_DIR/vgpu, for root /run/vgpu, else /tmp/vgpu-UID",                     \
       "directory of vgpud's control socket and state file")                                                  \
     X(VGPU_SOCKET, "VGPU_RUNTIME_DIR/vgpud.sock", "vgpud's control socket; `vgpu run` sets it for the tenant") \
-    X(VGPU_INSTANCE, "", "id of the instance a process belongs to; `vgpu run` sets it for the tenant")       \
+    X(VGPU_INSTANCE, "", "id of the instance a process belongs to; `vgpu run` sets it for the tenant (docs/ways-in.md says when it is heeded)")       \
     X(VGPU_DRIVER_DIR, "", "directory that holds the driver behind the shim; `vgpu run` sets it for the tenant") \
     X(VGPU_SOFTGPU_DIR, "VGPU_RUNTIME_DIR/softgpu", "directory of the software GPU's device process")        \
     X(VGPU_SOFTGPU_DAEMON, "found beside the library", "path of softgpud, for a build that is not installed") \

@@ -30,4 +30,17 @@ int driver_open_nvml(const char *dir, struct driver *ret_driver);
  * -ENOENT when the machine has none. */
 int driver_find(char *buf, size_t buf_bytes);
 
+enum driver_library { DRIVER_CUDA, DRIVER_NVML };
+
+/* Told the path of a driver's file, links resolved; other than 0 ends the walk. */
+typedef int driver_file_fn(const char *path, enum driver_library library, void *context);
+
+/* Every file by whose path a program could open the machine's driver: libcuda.so* and libnvidia-ml.so* in the
+ * directories of driver_find and in the toolkits' compatibility directories. The same path may be told twice.
+ * 0, or what `file` returned. Loads nothing. */
+int driver_files(driver_file_fn *file, void *context);
+
+/* The same for one directory; one that is not there has none. */
+int driver_files_of(const char *dir, driver_file_fn *file, void *context);
+
 #endif
