@@ -268,6 +268,96 @@ static void eight_threads_share_the_connection(void **state)
     end();
 }
 
+static void a_context_is_charged_more_or_less_in_one_step(void **state)
+{
+    struct sgdev_process row;
+    uint32_t context;
+    size_t n = 1;
+
+    begin("memory=64M,context=10M");
+    context = open_context(0);
+    assert_int_equal(sgdev_context_resize(dev, context, 20 * MIB), 0);
+    assert_int_equal(used_bytes(0), 30 * MIB);
+    assert_int_equal(sgdev_processes(dev, 0, &row, &n), 0);
+    assert_int_equal(row.memory_bytes, 30 * MIB);
+    assert_int_equal(sgdev_context_resize(dev, context, 56 * MIB), -ENOMEM);
+    assert_int_equal(sgdev_context_resize(dev, context, MIB), -EINVAL);
+    assert_int_equal(sgdev_context_resize(dev, context + 1, 2 * MIB), -EINVAL);
+    assert_int_equal(used_bytes(0), 30 * MIB);
+    assert_int_equal(sgdev_context_resize(dev, context, 54 * MIB), 0);
+    assert_int_equal(used_bytes(0), 64 * MIB);
+    assert_int_equal(sgdev_context_resize(dev, context, 4 * MIB), 0);
+    assert_int_equal(used_bytes(0), 14 * MIB);
+    assert_int_equal(sgdev_context_close(dev, context), 0);
+    assert_int_equal(used_bytes(0), 0);
+    end();
+}
+
+static void changes_of_what_is_used_are_remembered(void **state)
+{
+    uint64_t a, b, before;
+
+    begin("memory=64M");
+    before = sgdev_used_changes(dev, 0);
+    assert_int_equal(sgdev_segment_alloc(dev, 0, 10 * MIB, &a), 0);
+    assert_int_equal(sgdev_segment_alloc(dev, 0, 20 * MIB, &b), 0);
+    assert_int_equal(sgdev_used_changes(dev, 0), before + 2);
+    assert_int_equal(sgdev_segment_free(dev, 0, b), 0);
+    assert_int_equal(sgdev_used_changes(dev, 0), before + 3);
+    assert_int_equal(sgdev_used_most(dev, 0, before), 30 * MIB);
+    assert_int_equal(sgdev_used_most(dev, 0, before + 3), 10 * MIB);
+    assert_int_equal(sgdev_used_peak(dev, 0), 30 * MIB);
+    assert_int_equal(sgdev_segment_alloc(dev, 0, 60 * MIB, &b), -ENOMEM);
+    assert_int_equal(sgdev_used_changes(dev, 0), before + 3);
+    for (unsigned i = 0; i < 600; i++) {
+        assert_int_equal(sgdev_segment_alloc(dev, 0, 2 * MIB, &b), 0);
+        assert_int_equal(sgdev_segment_free(dev, 0, b), 0);
+    }
+    assert_int_equal(sgdev_used_most(dev, 0, before + 3), UINT64_MAX); /* forgotten */
+    assert_int_equal(sgdev_used_most(dev, 0, sgdev_used_changes(dev, 0) - 10), 12 * MIB);
+    assert_int_equal(sgdev_used_peak(dev, 0), 30 * MIB);
+    end();
+}
+
+/* What is not held is not exported, what was not exported is not imported, and neither is counted. */
+static void exports_and_imports_of_nothing_are_refused(void **state)
+{
+    uint8_t token[SGDEV_TOKEN_BYTES], garbage[SGDEV_TOKEN_BYTES];
+    uint64_t offset, theirs, imported, bytes;
+    struct sgdev *other;
+    unsigned random = 5;
+
+    begin("count=2,memory=64M");
+    assert_int_equal(sgdev_open(&other), 0);
+    assert_int_equal(sgdev_segment_alloc(dev, 0, 4 * MIB, &offset), 0);
+    assert_int_equal(sgdev_segment_alloc(other, 0, 2 * MIB, &theirs), 0);
+    assert_int_equal(sgdev_segment_export(dev, 0, theirs, token), -EINVAL);
+    assert_int_equal(sgdev_segment_export(dev, 0, offset + 2 * MIB, token), -EINVAL);
+    assert_int_equal(sgdev_segment_export(dev, 0, UINT64_MAX, token), -EINVAL);
+    assert_int_equal(sgdev_segment_export(dev, 1, offset, token), -EINVAL);
+    assert_int_equal(sgdev_segment_export(dev, 2, offset, token), -EINVAL);
+    assert_int_equal(sgdev_segment_export(dev, 0, offset, token), 0);
+    assert_int_equal(sgdev_segment_import(other, 1, token, &imported, &bytes), -ENOENT);
+    assert_int_equal(sgdev_segment_import(other, 2, token, &imported, &bytes), -EINVAL);
+    for (unsigned round = 0; round < 300; round++) {
+        for (unsigned i = 0; i < SGDEV_TOKEN_BYTES; i++)
+            garbage[i] = (uint8_t)rand_r(&random);
+        assert_int_equal(sgdev_segment_import(other, 0, garbage, &imported, &bytes), -ENOENT);
+    }
+    assert_int_equal(sgdev_segment_free(other, 0, offset), -EINVAL);
+    assert_int_equal(sgdev_segment_import(other, 0, token, &imported, &bytes), 0);
+    assert_int_equal(imported, offset);
+    assert_int_equal(bytes, 4 * MIB);
+    assert_int_equal(used_bytes(0), 6 * MIB);
+    assert_int_equal(sgdev_segment_free(dev, 0, offset), 0);
+    assert_int_equal(sgdev_segment_free(dev, 0, offset), -EINVAL);
+    assert_int_equal(used_bytes(0), 6 * MIB);
+    sgdev_close(other);
+    for (uint64_t until_ns = clock_monotonic_ns() + NS_PER_S; used_bytes(0);)
+        assert_true(clock_monotonic_ns() < until_ns);
+    end();
+}
+
 static int child_uses_memory(void *argument)
 {
     struct sgdev_process rows[4];
@@ -328,7 +418,8 @@ static pid_t start_holder(bool with_heir, pid_t *ret_heir)
         uint64_t offset;
         uint32_t context;
 
-        if (sgdev_segment_alloc(dev, 0, 90 * MIB, &offset) < 0 || sgdev_context_open(dev, 0, &context) < 0)
+        if (sgdev_segment_alloc(dev, 0, 80 * MIB, &offset) < 0 || sgdev_context_open(dev, 0, &context) < 0 ||
+            sgdev_context_resize(dev, context, 10 * MIB) < 0)
             _exit(1);
         submit(context, sgdev_now_ns(dev, 0), 3600 * NS_PER_S);
         if (with_heir && (heir = fork()) == 0)
@@ -608,6 +699,9 @@ int main(void)
         cmocka_unit_test(a_failed_submission_is_told_to_its_waiter),
         cmocka_unit_test(many_outstanding_items_do_not_jam),
         cmocka_unit_test(eight_threads_share_the_connection),
+        cmocka_unit_test(a_context_is_charged_more_or_less_in_one_step),
+        cmocka_unit_test(changes_of_what_is_used_are_remembered),
+        cmocka_unit_test(exports_and_imports_of_nothing_are_refused),
         cmocka_unit_test(a_forked_child_is_a_process_of_its_own),
         cmocka_unit_test(a_killed_process_gives_everything_back_within_100_ms),
         cmocka_unit_test(closing_gives_back_though_a_child_holds_the_connection),

@@ -1,4 +1,4 @@
-/* Promises of the arena's bookkeeping. */
+/* Promises of the arena's bookkeeping, and of that of segments which several processes hold. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/units.h"
 #include "softgpu/device/arena.h"
+#include "softgpu/device/export.h"
 
 #define GRANULE (2 * MIB)
 
@@ -179,6 +180,90 @@ static void a_hundred_thousand_segments_stay_quick(void **state)
     arena_free(arena);
 }
 
+static void a_moved_segment_is_the_other_owners_in_its_place(void **state)
+{
+    struct arena *arena = new_arena(4);
+    struct arena_owner mine = {0}, other = {0};
+
+    reserve(arena, &mine, 1);
+    reserve(arena, &mine, 2);
+    assert_int_equal(arena_move(arena, &other, &mine, GRANULE), -EINVAL);
+    assert_int_equal(arena_move(arena, &mine, &other, 2 * GRANULE), -EINVAL);
+    assert_int_equal(arena_move(arena, &mine, &other, GRANULE), 0);
+    assert_int_equal(mine.used_bytes, GRANULE);
+    assert_int_equal(other.used_bytes, 2 * GRANULE);
+    assert_int_equal(arena_bytes(arena, &other, GRANULE), 2 * GRANULE);
+    assert_int_equal(arena_bytes(arena, &mine, GRANULE), 0);
+    release(arena, &other, 1, 2);
+    release(arena, &mine, 0, 1);
+    arena_free(arena);
+}
+
+static void the_longest_holder_of_an_exported_segment_pays(void **state)
+{
+    struct arena *arena = new_arena(4);
+    struct exports exports = {0};
+    struct arena_owner first = {0}, second = {0}, third = {0};
+    uint8_t token[SGDEV_TOKEN_BYTES], again[SGDEV_TOKEN_BYTES], wrong[SGDEV_TOKEN_BYTES] = {0};
+    uint64_t offset_bytes = 77, bytes = 77;
+
+    reserve(arena, &first, 2);
+    assert_int_equal(exports_add(&exports, arena, &second, 0, token), -EINVAL);
+    assert_int_equal(exports_add(&exports, arena, &first, GRANULE, token), -EINVAL);
+    assert_int_equal(exports_add(&exports, arena, &first, 0, token), 0);
+    assert_int_equal(exports_join(&exports, wrong, &second, &offset_bytes, &bytes), -ENOENT);
+    assert_int_equal(offset_bytes, 77);
+    assert_int_equal(exports_join(&exports, token, &second, &offset_bytes, &bytes), 0);
+    assert_int_equal(offset_bytes, 0);
+    assert_int_equal(bytes, 2 * GRANULE);
+    assert_int_equal(exports_join(&exports, token, &third, &offset_bytes, &bytes), 0);
+    assert_int_equal(exports_join(&exports, token, &second, &offset_bytes, &bytes), 0);
+    assert_int_equal(exports_add(&exports, arena, &third, 0, again), 0);
+    assert_memory_equal(token, again, SGDEV_TOKEN_BYTES);
+    assert_int_equal(first.used_bytes, 2 * GRANULE);
+
+    assert_true(exports_leave(&exports, arena, &first, 0));
+    assert_false(exports_leave(&exports, arena, &first, 0)); /* it holds it no longer */
+    assert_int_equal(first.used_bytes, 0);
+    assert_int_equal(second.used_bytes, 2 * GRANULE);
+    assert_true(exports_leave(&exports, arena, &second, 0)); /* one of twice */
+    assert_int_equal(second.used_bytes, 2 * GRANULE);
+    exports_forget(&exports, arena, &second);
+    assert_int_equal(third.used_bytes, 2 * GRANULE);
+    /* The last one has it as any other segment, and the token is worth nothing. */
+    assert_false(exports_leave(&exports, arena, &third, 0));
+    assert_int_equal(exports_join(&exports, token, &first, &offset_bytes, &bytes), -ENOENT);
+    release(arena, &third, 0, 2);
+    exports_done(&exports);
+    arena_free(arena);
+}
+
+static void a_holder_that_is_gone_lets_go_of_all_it_held(void **state)
+{
+    struct arena *arena = new_arena(4);
+    struct exports exports = {0};
+    struct arena_owner gone = {0}, other = {0};
+    uint8_t tokens[3][SGDEV_TOKEN_BYTES];
+    uint64_t offset_bytes, bytes;
+
+    reserve(arena, &gone, 1);
+    reserve(arena, &gone, 1);
+    reserve(arena, &other, 1);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(exports_add(&exports, arena, i < 2 ? &gone : &other, i * GRANULE, tokens[i]), 0);
+    assert_int_equal(exports_join(&exports, tokens[1], &other, &offset_bytes, &bytes), 0);
+    assert_int_equal(exports_join(&exports, tokens[2], &gone, &offset_bytes, &bytes), 0);
+    exports_forget(&exports, arena, &gone);
+    /* The one that nobody else holds is left to be released with its owner. */
+    assert_int_equal(gone.used_bytes, GRANULE);
+    assert_int_equal(other.used_bytes, 2 * GRANULE);
+    assert_int_equal(exports_join(&exports, tokens[0], &other, &offset_bytes, &bytes), -ENOENT);
+    assert_true(arena_release_any(arena, &gone, &offset_bytes, &bytes));
+    assert_int_equal(offset_bytes, 0);
+    exports_done(&exports);
+    arena_free(arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +274,9 @@ int main(void)
         cmocka_unit_test(all_of_an_owner_can_be_given_back),
         cmocka_unit_test(random_use_agrees_with_a_simple_model),
         cmocka_unit_test(a_hundred_thousand_segments_stay_quick),
+        cmocka_unit_test(a_moved_segment_is_the_other_owners_in_its_place),
+        cmocka_unit_test(the_longest_holder_of_an_exported_segment_pays),
+        cmocka_unit_test(a_holder_that_is_gone_lets_go_of_all_it_held),
     };
 
     return cmocka_run_group_tests_name("sgdev_arena", tests, NULL, NULL);

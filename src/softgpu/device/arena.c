@@ -264,6 +264,24 @@ int arena_release(struct arena *arena, struct arena_owner *owner, uint64_t offse
     return 0;
 }
 
+int arena_move(struct arena *arena, struct arena_owner *from, struct arena_owner *to, uint64_t offset_bytes)
+{
+    struct arena_extent *extent = treap_find(arena->root, offset_bytes);
+
+    if (!extent || !extent->owner || extent->owner != from)
+        return -EINVAL;
+    extent_disown(extent);
+    extent_own(extent, to);
+    return 0;
+}
+
+uint64_t arena_bytes(const struct arena *arena, const struct arena_owner *owner, uint64_t offset_bytes)
+{
+    const struct arena_extent *extent = treap_find(arena->root, offset_bytes);
+
+    return extent && extent->owner == owner ? extent->bytes : 0;
+}
+
 bool arena_release_any(struct arena *arena, struct arena_owner *owner, uint64_t *ret_offset_bytes,
                        uint64_t *ret_bytes)
 {

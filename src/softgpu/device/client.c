@@ -251,6 +251,35 @@ int sgdev_segment_free(struct sgdev *dev, unsigned ordinal, uint64_t offset_byte
     return sgdev_ask(dev, &request, &answer, NULL);
 }
 
+int sgdev_segment_export(struct sgdev *dev, unsigned ordinal, uint64_t offset_bytes,
+                         uint8_t ret_token[SGDEV_TOKEN_BYTES])
+{
+    struct protocol_request request = {
+        .head.kind = PROTOCOL_SEGMENT_EXPORT, .ordinal = ordinal, .offset_bytes = offset_bytes};
+    struct protocol_answer answer;
+    int r = sgdev_ask(dev, &request, &answer, NULL);
+
+    if (r == 0)
+        memcpy(ret_token, answer.token, SGDEV_TOKEN_BYTES);
+    return r;
+}
+
+int sgdev_segment_import(struct sgdev *dev, unsigned ordinal, const uint8_t token[SGDEV_TOKEN_BYTES],
+                         uint64_t *ret_offset_bytes, uint64_t *ret_bytes)
+{
+    struct protocol_request request = {.head.kind = PROTOCOL_SEGMENT_IMPORT, .ordinal = ordinal};
+    struct protocol_answer answer;
+    int r;
+
+    memcpy(request.token, token, SGDEV_TOKEN_BYTES);
+    r = sgdev_ask(dev, &request, &answer, NULL);
+    if (r == 0) {
+        *ret_offset_bytes = answer.value;
+        *ret_bytes = answer.bytes;
+    }
+    return r;
+}
+
 int sgdev_arena_fd(struct sgdev *dev, unsigned ordinal)
 {
     struct protocol_request request = {.head.kind = PROTOCOL_ARENA, .ordinal = ordinal};
@@ -287,6 +316,32 @@ int sgdev_memory(struct sgdev *dev, unsigned ordinal, uint64_t *ret_free_bytes, 
     return 0;
 }
 
+uint64_t sgdev_used_changes(struct sgdev *dev, unsigned ordinal)
+{
+    return __atomic_load_n(&dev->page->devices[ordinal].used_changes, __ATOMIC_ACQUIRE);
+}
+
+uint64_t sgdev_used_most(struct sgdev *dev, unsigned ordinal, uint64_t since)
+{
+    uint64_t now = sgdev_used_changes(dev, ordinal), most = 0;
+
+    for (uint64_t change = since; change <= now; change++) {
+        uint64_t bytes = __atomic_load_n(
+            &dev->page->devices[ordinal].used_history_bytes[change % PROTOCOL_USED_HISTORY_MAX],
+            __ATOMIC_ACQUIRE);
+
+        if (bytes > most)
+            most = bytes;
+    }
+    /* What was read first is overwritten first; the one after it may be in the writing. */
+    return sgdev_used_changes(dev, ordinal) - since >= PROTOCOL_USED_HISTORY_MAX - 1 ? UINT64_MAX : most;
+}
+
+uint64_t sgdev_used_peak(struct sgdev *dev, unsigned ordinal)
+{
+    return __atomic_load_n(&dev->page->devices[ordinal].used_peak_bytes, __ATOMIC_ACQUIRE);
+}
+
 int sgdev_context_open(struct sgdev *dev, unsigned ordinal, uint32_t *ret_context)
 {
     struct protocol_request request = {.head.kind = PROTOCOL_CONTEXT_OPEN, .ordinal = ordinal};
@@ -301,6 +356,15 @@ int sgdev_context_open(struct sgdev *dev, unsigned ordinal, uint32_t *ret_contex
 int sgdev_context_close(struct sgdev *dev, uint32_t context)
 {
     struct protocol_request request = {.head.kind = PROTOCOL_CONTEXT_CLOSE, .context = context};
+    struct protocol_answer answer;
+
+    return sgdev_ask(dev, &request, &answer, NULL);
+}
+
+int sgdev_context_resize(struct sgdev *dev, uint32_t context, uint64_t extra_bytes)
+{
+    struct protocol_request request = {
+        .head.kind = PROTOCOL_CONTEXT_RESIZE, .context = context, .bytes = extra_bytes};
     struct protocol_answer answer;
 
     return sgdev_ask(dev, &request, &answer, NULL);

@@ -23,6 +23,7 @@ struct context {
     struct context *next;
     struct timeline_context *timeline;
     uint32_t id, ordinal;
+    uint64_t extra_bytes; /* charged for it beyond what every context costs */
 };
 
 struct connection {
@@ -184,6 +185,30 @@ static int request_segment_free(struct connection *c, const struct protocol_requ
     return 0;
 }
 
+static int request_segment_export(struct connection *c, const struct protocol_request *q, uint64_t now_ns)
+{
+    uint8_t token[SGDEV_TOKEN_BYTES] = {0};
+    int status = device_segment_export(&c->host->devices[q->ordinal], &c->shares[q->ordinal], q->offset_bytes,
+                                       token);
+
+    reply_set(c, q->head.ticket, status, 0);
+    memcpy(c->reply.token, token, sizeof(token));
+    c->reply_bytes += sizeof(c->reply.token);
+    return 0;
+}
+
+static int request_segment_import(struct connection *c, const struct protocol_request *q, uint64_t now_ns)
+{
+    uint64_t offset_bytes = 0, bytes = 0;
+    int status = device_segment_import(&c->host->devices[q->ordinal], &c->shares[q->ordinal], q->token,
+                                       &offset_bytes, &bytes);
+
+    reply_set(c, q->head.ticket, status, offset_bytes);
+    c->reply.bytes = bytes;
+    c->reply_bytes += sizeof(c->reply.bytes);
+    return 0;
+}
+
 static int request_context_open(struct connection *c, const struct protocol_request *q, uint64_t now_ns)
 {
     struct context *context = calloc(1, sizeof(*context));
@@ -213,6 +238,7 @@ static void context_close(struct connection *c, struct context **at, bool tell, 
     struct device *device = &c->host->devices[context->ordinal];
 
     device_advance(device, now_ns);
+    device_context_resize(device, &c->shares[context->ordinal], context->extra_bytes, 0);
     device_context_close(device, &c->shares[context->ordinal], context->timeline, tell);
     *at = context->next;
     free(context);
@@ -228,6 +254,20 @@ static int request_context_close(struct connection *c, const struct protocol_req
     }
     context_close(c, at, true, now_ns);
     reply_set(c, q->head.ticket, 0, 0);
+    return 0;
+}
+
+static int request_context_resize(struct connection *c, const struct protocol_request *q, uint64_t now_ns)
+{
+    struct context *context = *context_find(c, q->context);
+    int status = -EINVAL;
+
+    if (context)
+        status = device_context_resize(&c->host->devices[context->ordinal], &c->shares[context->ordinal],
+                                       context->extra_bytes, q->bytes);
+    if (status == 0)
+        context->extra_bytes = q->bytes;
+    reply_set(c, q->head.ticket, status, 0);
     return 0;
 }
 
@@ -332,8 +372,11 @@ static const struct {
     [PROTOCOL_ARENA] = {request_arena, true},
     [PROTOCOL_SEGMENT_ALLOC] = {request_segment_alloc, true},
     [PROTOCOL_SEGMENT_FREE] = {request_segment_free, true},
+    [PROTOCOL_SEGMENT_EXPORT] = {request_segment_export, true},
+    [PROTOCOL_SEGMENT_IMPORT] = {request_segment_import, true},
     [PROTOCOL_CONTEXT_OPEN] = {request_context_open, true},
     [PROTOCOL_CONTEXT_CLOSE] = {request_context_close, false},
+    [PROTOCOL_CONTEXT_RESIZE] = {request_context_resize, false},
     [PROTOCOL_SUBMIT] = {request_submit, false},
     [PROTOCOL_ACCOUNT] = {request_account, true},
     [PROTOCOL_HISTORY] = {request_history, true},

@@ -34,8 +34,16 @@ static int arena_file_open(uint64_t bytes, unsigned ordinal)
     return fd;
 }
 
+/* The value is written down before it counts, so that who reads the counter finds it. */
 static void device_publish_used(struct device *device)
 {
+    uint64_t change = *device->published_changes + 1;
+
+    if (device->used_bytes > *device->published_peak_bytes)
+        __atomic_store_n(device->published_peak_bytes, device->used_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&device->published_history_bytes[change % PROTOCOL_USED_HISTORY_MAX], device->used_bytes,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(device->published_changes, change, __ATOMIC_RELEASE);
     __atomic_store_n(device->published_used_bytes, device->used_bytes, __ATOMIC_RELEASE);
 }
 
@@ -57,6 +65,9 @@ int device_init(struct device *device, const struct sgdev_properties *properties
         .start_ns = config.start_ns,
         .published_used_bytes = &page->devices[ordinal].used_bytes,
         .published_now_ns = &page->devices[ordinal].virtual_now_ns,
+        .published_peak_bytes = &page->devices[ordinal].used_peak_bytes,
+        .published_changes = &page->devices[ordinal].used_changes,
+        .published_history_bytes = page->devices[ordinal].used_history_bytes,
     };
     page->devices[ordinal].properties = *properties;
     *device->published_now_ns = config.start_ns;
@@ -70,6 +81,7 @@ int device_init(struct device *device, const struct sgdev_properties *properties
 void device_done(struct device *device)
 {
     timeline_free(device->timeline);
+    exports_done(&device->exports);
     arena_free(device->arena);
     if (device->arena_fd >= 0)
         close(device->arena_fd);
@@ -114,11 +126,27 @@ static void device_punch(struct device *device, uint64_t offset_bytes, uint64_t 
 int device_segment_free(struct device *device, struct device_share *share, uint64_t offset_bytes)
 {
     uint64_t bytes;
-    int r = arena_release(device->arena, &share->segments, offset_bytes, &bytes);
+    int r;
 
+    if (exports_leave(&device->exports, device->arena, &share->segments, offset_bytes))
+        return 0;
+    r = arena_release(device->arena, &share->segments, offset_bytes, &bytes);
     if (r == 0)
         device_punch(device, offset_bytes, bytes);
     return r;
+}
+
+int device_segment_export(struct device *device, struct device_share *share, uint64_t offset_bytes,
+                          uint8_t ret_token[SGDEV_TOKEN_BYTES])
+{
+    return exports_add(&device->exports, device->arena, &share->segments, offset_bytes, ret_token);
+}
+
+int device_segment_import(struct device *device, struct device_share *share,
+                          const uint8_t token[SGDEV_TOKEN_BYTES], uint64_t *ret_offset_bytes,
+                          uint64_t *ret_bytes)
+{
+    return exports_join(&device->exports, token, &share->segments, ret_offset_bytes, ret_bytes);
 }
 
 int device_context_open(struct device *device, struct device_share *share, void *owner,
@@ -153,10 +181,24 @@ void device_context_close(struct device *device, struct device_share *share, str
     device_publish_used(device);
 }
 
+int device_context_resize(struct device *device, struct device_share *share, uint64_t from_bytes,
+                          uint64_t to_bytes)
+{
+    if (to_bytes % device->properties.granule_bytes)
+        return -EINVAL;
+    if (to_bytes > from_bytes && !device_has_room(device, to_bytes - from_bytes))
+        return -ENOMEM;
+    share->context_bytes += to_bytes - from_bytes;
+    device->used_bytes += to_bytes - from_bytes;
+    device_publish_used(device);
+    return 0;
+}
+
 void device_share_done(struct device *device, struct device_share *share)
 {
     uint64_t offset_bytes, bytes;
 
+    exports_forget(&device->exports, device->arena, &share->segments);
     while (arena_release_any(device->arena, &share->segments, &offset_bytes, &bytes))
         device_punch(device, offset_bytes, bytes);
 }

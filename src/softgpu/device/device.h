@@ -8,6 +8,7 @@
 #include "softgpu/device/arena.h"
 #include "softgpu/device/busy.h"
 #include "softgpu/device/client.h"
+#include "softgpu/device/export.h"
 #include "softgpu/device/protocol.h"
 #include "softgpu/device/timeline.h"
 
@@ -15,11 +16,13 @@ struct device {
     struct sgdev_properties properties;
     int arena_fd;
     struct arena *arena;
+    struct exports exports;
     struct timeline *timeline;
     uint64_t used_bytes; /* segments and contexts of all processes; never more than properties.memory_bytes */
     uint64_t start_ns;
     uint32_t n_processes; /* with a context */
-    uint64_t *published_used_bytes, *published_now_ns;
+    uint64_t *published_used_bytes, *published_now_ns, *published_peak_bytes, *published_changes,
+        *published_history_bytes; /* in the page */
 };
 
 /* What one process has on one device. Zeroed memory has nothing. */
@@ -39,14 +42,26 @@ void device_done(struct device *device);
 /* -EINVAL: bytes are no multiple of the granule; -ENOMEM: the device is full. */
 int device_segment_alloc(struct device *device, struct device_share *share, uint64_t bytes,
                          uint64_t *ret_offset_bytes);
-/* The segment is zeroed before anybody can have it again. -EINVAL: not the share's. */
+/* Once nobody holds it, the segment is zeroed before anybody can have it again. -EINVAL: not the share's. */
 int device_segment_free(struct device *device, struct device_share *share, uint64_t offset_bytes);
+
+/* See exports_add and exports_join. */
+int device_segment_export(struct device *device, struct device_share *share, uint64_t offset_bytes,
+                          uint8_t ret_token[SGDEV_TOKEN_BYTES]);
+int device_segment_import(struct device *device, struct device_share *share,
+                          const uint8_t token[SGDEV_TOKEN_BYTES], uint64_t *ret_offset_bytes,
+                          uint64_t *ret_bytes);
 
 /* A context is charged context_bytes. owner: what timeline_ended is told. -ENOMEM. */
 int device_context_open(struct device *device, struct device_share *share, void *owner,
                         struct timeline_context **ret_context);
 void device_context_close(struct device *device, struct device_share *share, struct timeline_context *context,
                           bool tell);
+
+/* Brings what a context is charged beyond context_bytes from so many bytes to others; a context is closed
+ * with none. -EINVAL: to_bytes are no multiple of the granule; -ENOMEM: nothing changed. */
+int device_context_resize(struct device *device, struct device_share *share, uint64_t from_bytes,
+                          uint64_t to_bytes);
 
 /* Gives all segments of share back. Its contexts have been closed. */
 void device_share_done(struct device *device, struct device_share *share);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +15,27 @@
 #include "base/paths.h"
 #include "softgpu/device/protocol.h"
 
+/* Inside a `vgpu run` the device is the run's, whatever the environment says or no longer says: beside the
+ * directory that this library lies in, the run has put a link to it (src/cli/run_mounts.c). Elsewhere there
+ * is none. */
+static bool place_of_run(char *buf, size_t buf_bytes)
+{
+    char own[PATH_MAX], link[PATH_MAX], found[PATH_MAX];
+
+    if (paths_object_dir((const void *)(uintptr_t)place_of_run, own, sizeof(own)) < 0 ||
+        place_path(own, "../aside/softgpu", link, sizeof(link)) < 0 || !realpath(link, found))
+        return false;
+    return (size_t)snprintf(buf, buf_bytes, "%s", found) < buf_bytes;
+}
+
 static int place_name(char *buf, size_t buf_bytes)
 {
     const char *value = paths_env("VGPU_SOFTGPU_DIR");
     char runtime[PATH_MAX];
     int r;
 
+    if (place_of_run(buf, buf_bytes))
+        return 0;
     if (value) {
         int n = snprintf(buf, buf_bytes, "%s", value);
 

@@ -13,9 +13,10 @@
 
 enum {
     PROTOCOL_MAGIC = 0x75706773,
-    PROTOCOL_VERSION = 1,
+    PROTOCOL_VERSION = 2,
     PROTOCOL_ENDED_MAX = 128, /* completions in a message */
-    PROTOCOL_ROWS_MAX = 64    /* process rows in a message */
+    PROTOCOL_ROWS_MAX = 64,   /* process rows in a message */
+    PROTOCOL_USED_HISTORY_MAX = 1024 /* latest values of a device's used bytes in the page */
 };
 
 /* Names of the files in the directory of a device process. */
@@ -28,8 +29,10 @@ enum {
  * nothing. */
 #define PROTOCOL_REQUESTS(X)                                                                                 \
     X(HELLO)                                                                                                 \
-    X(ARENA) X(SEGMENT_ALLOC) X(SEGMENT_FREE) X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(SUBMIT) X(ACCOUNT)          \
-        X(HISTORY) X(PROCESSES) X(GOODBYE)
+    X(ARENA)                                                                                                 \
+    X(SEGMENT_ALLOC) X(SEGMENT_FREE) X(SEGMENT_EXPORT) X(SEGMENT_IMPORT)                                     \
+    X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(CONTEXT_RESIZE)                                                       \
+    X(SUBMIT) X(ACCOUNT) X(HISTORY) X(PROCESSES) X(GOODBYE)
 
 enum protocol_kind {
     PROTOCOL_NONE,
@@ -57,8 +60,9 @@ struct protocol_request {
             uint32_t is_explicit; /* the client has a description of its own and will not take another */
             uint32_t unused;
         } hello;
-        uint64_t bytes;        /* SEGMENT_ALLOC */
-        uint64_t offset_bytes; /* SEGMENT_FREE */
+        uint64_t bytes;        /* SEGMENT_ALLOC; CONTEXT_RESIZE: beyond context_bytes */
+        uint64_t offset_bytes; /* SEGMENT_FREE, SEGMENT_EXPORT */
+        uint8_t token[SGDEV_TOKEN_BYTES]; /* SEGMENT_IMPORT */
         uint64_t engine;       /* HISTORY */
         uint64_t after_serial; /* PROCESSES: rows of connections behind this one */
         struct {
@@ -81,6 +85,8 @@ struct protocol_answer {
     uint64_t value; /* offset, context, or the serial to go on with (0: no more rows) */
     union {
         struct sgdev_account account;
+        uint8_t token[SGDEV_TOKEN_BYTES]; /* SEGMENT_EXPORT */
+        uint64_t bytes;                   /* SEGMENT_IMPORT; the offset is `value` */
         struct sgdev_history history;
         struct sgdev_process rows[PROTOCOL_ROWS_MAX];
         struct protocol_ended ended[PROTOCOL_ENDED_MAX];
@@ -104,6 +110,9 @@ struct protocol_page {
             used_bytes; /* relaxed atomics; up to date before the reply that changed them is sent */
         uint64_t virtual_now_ns;
         struct sgdev_properties properties;
+        uint64_t used_peak_bytes; /* highest used_bytes ever */
+        uint64_t used_changes;    /* of used_bytes so far; its value after change n is in [n % MAX] below */
+        uint64_t used_history_bytes[PROTOCOL_USED_HISTORY_MAX];
     } devices[SGDEV_DEVICES_MAX];
 };
 
