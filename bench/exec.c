@@ -94,7 +94,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < 3; i++) {
         uint64_t base = UINT64_C(0x700000000000) + ((uint64_t)i << 32);
 
-        buffers.range[i] = (struct exec_range){base, base + (uint64_t)n * n * 4, calloc((size_t)n * n, 4)};
+        buffers.range[i] = (struct exec_range){
+            .base = base, .end = base + (uint64_t)n * n * 4, .host = calloc((size_t)n * n, 4)};
         (&params.a)[i] = base;
     }
     exec_program_bind(program, NULL, NULL);

@@ -216,9 +216,38 @@ static void errors_have_names_and_texts(void **state)
 
 static void what_is_missing_says_so(void **state)
 {
-    CUgraph graph;
+    CUgraphConditionalHandle handle;
 
-    assert_code(CUDA_ERROR_NOT_SUPPORTED, cuGraphCreate(&graph, 0));
+    assert_code(CUDA_ERROR_NOT_SUPPORTED, cuGraphConditionalHandleCreate(&handle, NULL, NULL, 0, 0));
+}
+
+/* Rows of 4 bytes go over and back, and the contexts that are named must exist. */
+static void copy_boxes_between(CUcontext left, CUdeviceptr on_left, CUcontext right, CUdeviceptr on_right)
+{
+    CUDA_MEMCPY3D_PEER over = {.srcMemoryType = CU_MEMORYTYPE_DEVICE,
+                               .srcDevice = on_left,
+                               .srcContext = left,
+                               .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+                               .dstDevice = on_right,
+                               .dstContext = right,
+                               .dstPitch = 64,
+                               .dstY = 3,
+                               .WidthInBytes = 4,
+                               .Height = 1,
+                               .Depth = 1};
+    unsigned word = 0;
+
+    assert_ok(cuMemcpy3DPeer(&over));
+    assert_ok(cuMemcpyDtoH(&word, on_right + 192, 4));
+    assert_int_equal(word, 123);
+    assert_ok(cuMemsetD32(on_right, 321, 1));
+    assert_ok(cuMemcpyPeerAsync(on_left, left, on_right, right, 4, NULL));
+    assert_ok(cuCtxSynchronize());
+    assert_ok(cuMemcpyDtoH(&word, on_left, 4));
+    assert_int_equal(word, 321);
+    over.dstContext = (CUcontext)&word;
+    assert_code(CUDA_ERROR_INVALID_CONTEXT, cuMemcpy3DPeer(&over));
+    assert_code(CUDA_ERROR_INVALID_CONTEXT, cuMemcpyPeer(on_right, (CUcontext)&word, on_left, left, 4));
 }
 
 static void two_devices_have_memory_of_their_own(void **state)
@@ -246,6 +275,11 @@ static void two_devices_have_memory_of_their_own(void **state)
     assert_int_equal(word, 123);
     assert_ok(cuDeviceCanAccessPeer(&can, 0, 1));
     assert_int_equal(can, 1);
+    assert_ok(cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 0, 1));
+    assert_int_equal(can, 1);
+    assert_code(CUDA_ERROR_INVALID_DEVICE,
+                cuDeviceGetP2PAttribute(&can, CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED, 1, 1));
+    copy_boxes_between(left, on_left, right, on_right);
     assert_ok(cuCtxDestroy(right));
     assert_ok(cuCtxDestroy(left));
 }

@@ -70,11 +70,47 @@ static void copies_go_on_beside_kernels(void **state)
     assert_ok(cuStreamDestroy(copies));
 }
 
+/* Launches that wait in a row: each begins where the one before ends, however late this process is woken up.
+ */
+static void graphs_in_a_row_leave_no_gaps(void **state)
+{
+    CUDA_MEMSET_NODE_PARAMS fill = {.elementSize = 1, .width = MIB, .height = 1};
+    CUevent start, end;
+    CUgraphNode node;
+    CUgraphExec exec;
+    CUgraph graph;
+    float ms;
+
+    assert_ok(cuMemAlloc(&fill.dst, 100 * MIB));
+    assert_ok(cuEventCreate(&start, 0));
+    assert_ok(cuEventCreate(&end, 0));
+    assert_ok(cuGraphCreate(&graph, 0));
+    assert_ok(cuGraphAddMemsetNode(&node, graph, NULL, 0, &fill, NULL));
+    assert_ok(cuGraphAddMemsetNode(&node, graph, &node, 1, &fill, NULL));
+    assert_ok(cuGraphInstantiateWithFlags(&exec, graph, 0));
+    /* Long enough that all launches are there before the first begins. */
+    assert_ok(cuMemsetD8Async(fill.dst, 1, 100 * MIB, NULL));
+    assert_ok(cuEventRecord(start, NULL));
+    for (int i = 0; i < 25; i++)
+        assert_ok(cuGraphLaunch(exec, NULL));
+    assert_ok(cuEventRecord(end, NULL));
+    assert_ok(cuEventSynchronize(end));
+    assert_ok(cuEventElapsedTime(&ms, start, end));
+    /* 50 fills of 1/1024 s. */
+    assert_true(ms > 48.82f && ms < 48.84f);
+    assert_ok(cuGraphExecDestroy(exec));
+    assert_ok(cuGraphDestroy(graph));
+    assert_ok(cuEventDestroy(start));
+    assert_ok(cuEventDestroy(end));
+    assert_ok(cuMemFree(fill.dst));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST_IN_CONTEXT(synchronisation_waits_for_the_devices_clock),
         TEST_IN_CONTEXT(copies_go_on_beside_kernels),
+        TEST_IN_CONTEXT(graphs_in_a_row_leave_no_gaps),
     };
 
     softgpu_api_begin("memory=1G,context=64M,time=paced,copy=1G,devcopy=1G");

@@ -254,6 +254,52 @@ static void a_host_function_that_waits_holds_up_nothing_else(void **state)
     engine_queue_done(&queue);
 }
 
+struct gate {
+    struct engine_work work;
+    bool open; /* atomic */
+    int asked; /* atomic */
+};
+
+static void ask_gate(struct engine_work *work)
+{
+    struct gate *gate = (struct gate *)work;
+
+    work->is_shut = !__atomic_load_n(&gate->open, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&gate->asked, 1, __ATOMIC_SEQ_CST);
+}
+
+static struct gate *enqueue_gate(struct engine_queue *queue, bool open)
+{
+    struct gate *gate = calloc(1, sizeof(*gate));
+
+    engine_work_init(&gate->work, queue, ENGINE_GATE, ask_gate, release);
+    gate->open = open;
+    engine_lock();
+    assert_int_equal(engine_enqueue_locked(&gate->work, NULL, 0), 0);
+    engine_unlock();
+    return gate;
+}
+
+static void a_shut_gate_lets_others_of_its_lane_past(void **state)
+{
+    struct engine_queue queue;
+    struct gate *shut, *open;
+
+    open_queue(&queue, SGDEV_TIME_VIRTUAL);
+    shut = enqueue_gate(&queue, false);
+    open = enqueue_gate(&queue, true);
+    engine_wait(&open->work);
+    while (__atomic_load_n(&shut->asked, __ATOMIC_SEQ_CST) < 3)
+        sched_yield();
+    assert_false(engine_is_complete(&shut->work));
+    __atomic_store_n(&shut->open, true, __ATOMIC_SEQ_CST);
+    engine_wait(&shut->work);
+    assert_int_equal(open->asked, 1);
+    engine_work_unref(&shut->work);
+    engine_work_unref(&open->work);
+    engine_queue_done(&queue);
+}
+
 static void a_poisoned_queue_ends_work_without_its_effect(void **state)
 {
     struct engine_queue queue;
@@ -317,6 +363,7 @@ int main(void)
         cmocka_unit_test(virtual_times_are_exact_over_engines),
         cmocka_unit_test(effects_run_ahead_on_one_engine_but_ends_are_the_timelines),
         cmocka_unit_test(a_host_function_that_waits_holds_up_nothing_else),
+        cmocka_unit_test(a_shut_gate_lets_others_of_its_lane_past),
         cmocka_unit_test(a_poisoned_queue_ends_work_without_its_effect),
         cmocka_unit_test(a_lost_device_ends_all_work_and_is_told),
         cmocka_unit_test(a_long_chain_of_markers_completes),

@@ -105,6 +105,31 @@ static void chunks_that_touch_leave_as_they_came(void **state)
     heap_done(&heap);
 }
 
+static void a_wanted_block_is_taken_where_it_is_free(void **state)
+{
+    struct heap heap = heap_with(512 * 2, 512 * 8);
+
+    assert_int_equal(heap_take_at(&heap, 512 * 4, 512 * 2), 0); /* amid the gap */
+    assert_int_equal(heap.n_gaps, 2);
+    assert_int_equal(heap_take_at(&heap, 512 * 5, 512), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 512 * 3, 512 * 2), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 0, 512), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 512 * 10, 512), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 512 * 9, 512 * 2), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 512 * 2 + 1, 512), -ENOSPC);
+    assert_int_equal(heap_take_at(&heap, 512 * 2, UINT64_MAX), -ENOSPC);
+    assert_int_equal(heap.used_bytes, 1024);
+    assert_int_equal(heap_take_at(&heap, 512 * 2, 512), 0); /* the gap's beginning */
+    assert_int_equal(heap_take_at(&heap, 512 * 3, 512), 0); /* all of it */
+    assert_int_equal(heap_take_at(&heap, 512 * 9, 512), 0); /* its end */
+    assert_int_equal(heap.n_gaps, 1);
+    assert_int_equal(take(&heap, 512 * 3), 512 * 6);
+    assert_int_equal(heap_give(&heap, 512 * 2, 512 * 8), 0);
+    assert_int_equal(heap.n_gaps, 1);
+    assert_int_equal(heap.used_bytes, 0);
+    heap_done(&heap);
+}
+
 /* A second, slow account of the same: which of the slots are taken. */
 static void many_takes_and_gives_agree_with_a_map_of_slots(void **state)
 {
@@ -153,6 +178,7 @@ int main(void)
         cmocka_unit_test(the_smallest_gap_that_fits_is_taken),
         cmocka_unit_test(neighbouring_gaps_become_one),
         cmocka_unit_test(chunks_that_touch_leave_as_they_came),
+        cmocka_unit_test(a_wanted_block_is_taken_where_it_is_free),
         cmocka_unit_test(many_takes_and_gives_agree_with_a_map_of_slots),
     };
 

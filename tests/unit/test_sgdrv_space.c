@@ -77,6 +77,55 @@ static void only_ranges_inside_one_allocation_resolve(void **state)
     assert_int_equal(remove_at(0x1100), 0);
 }
 
+static void a_range_touches_what_it_overlaps_and_nothing_else(void **state)
+{
+    struct space_allocation allocation = allocation_at(0x1000, 0x100);
+
+    assert_false(space_touches(0, UINT64_MAX));
+    assert_int_equal(space_add(&allocation), 0);
+    assert_false(space_touches(0x800, 0x800));
+    assert_true(space_touches(0x800, 0x801));
+    assert_true(space_touches(0x1000, 1));
+    assert_true(space_touches(0x10ff, 1));
+    assert_false(space_touches(0x1100, 0x1000));
+    assert_int_equal(remove_at(0x1000), 0);
+    assert_false(space_touches(0x1000, 0x100));
+}
+
+/* Mapped ranges side by side are one, with the rights that all give; not when the host's are not side by
+ * side. */
+static void mapped_ranges_side_by_side_resolve_as_one(void **state)
+{
+    struct space_allocation parts[4], found;
+    char *host;
+
+    for (unsigned i = 0; i < 4; i++) {
+        parts[i] = allocation_at(0x1000 + i * 0x100, 0x100);
+        parts[i].kind = SPACE_MAPPED;
+        parts[i].device_mask = i == 1 ? 1 : 3;
+        parts[i].write_mask = i == 2 ? 0 : 3;
+        if (i == 3)
+            parts[i].host += 0x1000;
+        assert_int_equal(space_add(&parts[i]), 0);
+    }
+    assert_true(space_resolve(0x1010, 0xf0, &host, &found));
+    assert_int_equal(found.device_mask, 3);
+    assert_true(space_resolve(0x1010, 0xf1, &host, &found));
+    assert_ptr_equal(host, (char *)(uintptr_t)0x1001010);
+    assert_int_equal(found.device_mask, 1);
+    assert_int_equal(found.write_mask, 3);
+    assert_true(space_resolve(0x1010, 0x2f0, &host, &found));
+    assert_int_equal(found.write_mask, 0);
+    assert_false(space_resolve(0x1010, 0x2f1, &host, NULL));
+    assert_true(space_resolve(0x1300, 0x100, &host, NULL));
+    assert_false(space_resolve(0x1300, 0x101, &host, NULL));
+    assert_false(space_resolve(0x1010, UINT64_MAX, &host, NULL));
+    assert_int_equal(remove_at(0x1100), 0);
+    assert_false(space_resolve(0x1010, 0x1f0, &host, NULL));
+    for (unsigned i = 0; i < 4; i++)
+        remove_at(0x1000 + i * 0x100);
+}
+
 static void a_block_freed_in_a_stream_is_reached_but_not_found(void **state)
 {
     struct space_allocation pooled = allocation_at(0x4000, 100), found;
@@ -141,6 +190,8 @@ int main(void)
         cmocka_unit_test(an_address_belongs_to_one_allocation_or_none),
         cmocka_unit_test(overlapping_allocations_are_refused),
         cmocka_unit_test(only_ranges_inside_one_allocation_resolve),
+        cmocka_unit_test(a_range_touches_what_it_overlaps_and_nothing_else),
+        cmocka_unit_test(mapped_ranges_side_by_side_resolve_as_one),
         cmocka_unit_test(a_block_freed_in_a_stream_is_reached_but_not_found),
         cmocka_unit_test(the_generation_moves_with_every_removal),
         cmocka_unit_test(a_handle_is_valid_from_publishing_to_retiring),

@@ -7,12 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/units.h"
+#include "softgpu/driver/array.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/module.h"
 #include "softgpu/driver/segment.h"
 #include "softgpu/driver/space.h"
 #include "softgpu/driver/stream.h"
+#include "softgpu/driver/texture.h"
 #include "softgpu/driver/thread.h"
 
 /* All live contexts of the process. */
@@ -77,9 +78,9 @@ void context_for_each(void (*visit)(struct context *context, void *argument), vo
 
 static void set_default_limits(struct context *context)
 {
-    context->limits[CU_LIMIT_STACK_SIZE] = 1024;
-    context->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = MIB;
-    context->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = 8 * MIB;
+    context->limits[CU_LIMIT_STACK_SIZE] = CONTEXT_STACK_BYTES;
+    context->limits[CU_LIMIT_PRINTF_FIFO_SIZE] = CONTEXT_PRINT_BYTES;
+    context->limits[CU_LIMIT_MALLOC_HEAP_SIZE] = CONTEXT_HEAP_BYTES;
     context->limits[CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH] = 2;
     context->limits[CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT] = 2048;
     context->limits[CU_LIMIT_MAX_L2_FETCH_GRANULARITY] = 64;
@@ -110,9 +111,11 @@ CUresult context_new(struct device *device, unsigned flags, bool is_primary, str
     context->device = device;
     context->flags = flags;
     context->is_primary = is_primary;
+    context->attachments = 1;
     context->api_version = PROCESS_DRIVER_VERSION;
     set_default_limits(context);
     pthread_mutex_init(&context->lock, NULL);
+    kernel_heap_init(&context->kernel_heap);
     print_init(&context->print, context->limits[CU_LIMIT_PRINTF_FIFO_SIZE]);
     heap_init(&context->small, MEMORY_BLOCK_BYTES);
     heap_init(&context->small_managed, MEMORY_BLOCK_BYTES);
@@ -156,6 +159,9 @@ void context_destroy(struct context *context)
     print_flush(&context->print);
     stream_drop_all(context);
     module_unload_all(context);
+    texture_end_all(context);
+    array_memory_end_all(context);
+    kernel_heap_done(&context->kernel_heap);
     memory_free_all(context);
     list_remove(context);
     context_for_each(forget_peer, context);

@@ -8,12 +8,18 @@
 #include "api/cuda_api.h"
 #include "softgpu/driver/engine.h"
 #include "softgpu/driver/heap.h"
+#include "softgpu/driver/kernel_heap.h"
 #include "softgpu/driver/object.h"
 #include "softgpu/driver/print.h"
 #include "softgpu/driver/process.h"
 
+struct array_memory;
 struct stream;
+struct texture;
 struct module;
+
+/* Limits that a context has from the start; its cost covers them. */
+enum { CONTEXT_STACK_BYTES = 1024, CONTEXT_PRINT_BYTES = 1 << 20, CONTEXT_HEAP_BYTES = 8 << 20 };
 
 struct context {
     struct object object;
@@ -23,9 +29,11 @@ struct context {
     unsigned long long id;
     unsigned api_version;
     bool is_primary;
-    bool destroyed;  /* atomic */
-    CUresult sticky; /* atomic: the fault that every later call returns */
+    unsigned attachments; /* atomic; creation and cuCtxAttach, less cuCtxDetach */
+    bool destroyed;       /* atomic */
+    CUresult sticky;      /* atomic: the fault that every later call returns */
     struct print_buffer print;
+    struct kernel_heap kernel_heap;
 
     struct stream *legacy;  /* the NULL stream */
     struct stream *streams; /* all streams; guarded by the engine's lock */
@@ -39,6 +47,8 @@ struct context {
     struct context **peers;           /* contexts whose memory this one may use; not referenced */
     size_t n_peers;
     struct module *modules;
+    struct array_memory *arrays; /* references */
+    struct texture *textures;    /* references; surfaces too */
 };
 
 /* Contexts whose memory a kernel of `self` may touch: itself and its peers. Thread-safe. */

@@ -1,6 +1,7 @@
 /* The cuCtx* and cuDevicePrimaryCtx* calls. */
 #include <stdlib.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/context.h"
 #include "softgpu/driver/pool.h"
 #include "softgpu/driver/space.h"
@@ -94,6 +95,34 @@ CUresult cuCtxDestroy_v2(CUcontext handle)
 CUresult cuCtxDestroy(CUcontext handle)
 {
     return cuCtxDestroy_v2(handle);
+}
+
+CUresult cuCtxAttach(CUcontext *ret_context, unsigned int flags)
+{
+    struct context *context;
+    CUresult result = context_enter(&context);
+
+    if (result)
+        return result;
+    if (!ret_context || flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    __atomic_add_fetch(&context->attachments, 1, __ATOMIC_RELAXED);
+    *ret_context = (CUcontext)context;
+    return CUDA_SUCCESS;
+}
+
+CUresult cuCtxDetach(CUcontext handle)
+{
+    struct context *context;
+    CUresult result = context_current(&context);
+
+    if (result)
+        return result;
+    /* It must be current, as documented; that also makes it a live one. */
+    if ((struct context *)handle != context || context->is_primary)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return __atomic_sub_fetch(&context->attachments, 1, __ATOMIC_RELAXED) ? CUDA_SUCCESS
+                                                                          : cuCtxDestroy_v2(handle);
 }
 
 /* ---- which is current ---- */
@@ -323,52 +352,6 @@ CUresult cuCtxSetSharedMemConfig(CUsharedconfig config)
     return CUDA_SUCCESS;
 }
 
-/* ---- limits ---- */
-
-static bool limit_is_known(CUlimit limit)
-{
-    return (unsigned)limit <= CU_LIMIT_PERSISTING_L2_CACHE_SIZE;
-}
-
-CUresult cuCtxGetLimit(size_t *ret_value, CUlimit limit)
-{
-    struct context *context;
-    CUresult result = context_enter(&context);
-
-    if (result)
-        return result;
-    if (!ret_value)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!limit_is_known(limit))
-        return (unsigned)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT : CUDA_ERROR_INVALID_VALUE;
-    pthread_mutex_lock(&context->lock);
-    *ret_value = context->limits[limit];
-    pthread_mutex_unlock(&context->lock);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuCtxSetLimit(CUlimit limit, size_t value)
-{
-    struct context *context;
-    CUresult result = context_enter(&context);
-
-    if (result)
-        return result;
-    if (!limit_is_known(limit))
-        return (unsigned)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT : CUDA_ERROR_INVALID_VALUE;
-    if (limit == CU_LIMIT_MAX_L2_FETCH_GRANULARITY && value > 128)
-        return CUDA_ERROR_INVALID_VALUE;
-    /* There is no L2 to set aside: the value stays 0, as on hardware without the feature. */
-    if (limit == CU_LIMIT_PERSISTING_L2_CACHE_SIZE)
-        return value ? CUDA_ERROR_UNSUPPORTED_LIMIT : CUDA_SUCCESS;
-    pthread_mutex_lock(&context->lock);
-    context->limits[limit] = value;
-    pthread_mutex_unlock(&context->lock);
-    if (limit == CU_LIMIT_PRINTF_FIFO_SIZE)
-        print_set_limit(&context->print, value);
-    return CUDA_SUCCESS;
-}
-
 CUresult cuCtxResetPersistingL2Cache(void)
 {
     struct context *context;
@@ -386,6 +369,8 @@ CUresult cuCtxSynchronize_v2(CUcontext handle)
     if (result)
         return result;
     result = context_status(context);
+    if (!result)
+        result = capture_forbid_context(context);
     if (!result) {
         engine_wait_all(&context->queue);
         pool_synchronized(context->device);

@@ -1,6 +1,6 @@
-/* The cuMemcpy* calls. Each describes its two sides and hands them to transfer_copy. CUDA arrays do not exist
- * on the software GPU yet: nobody can hold a handle of one, so naming one is an invalid handle. */
-#include "softgpu/driver/transfer.h"
+/* The cuMemcpy* calls. Each describes its two sides and hands them to transfer_copy. */
+#include "softgpu/driver/array.h"
+#include "softgpu/driver/copy.h"
 
 static struct transfer_side device_side(CUdeviceptr address)
 {
@@ -160,8 +160,38 @@ struct side_description {
     CUmemorytype type;
     const void *host;
     CUdeviceptr device;
+    CUarray array;
     size_t x_bytes, y, z, pitch_bytes, height;
 };
+
+/* A box of an array: all inside, and of whole elements. The pitch is the array's own. */
+static CUresult array_side(const struct side_description *from, size_t width_bytes, size_t height,
+                           size_t depth, struct transfer_side *ret_side)
+{
+    struct array *array = object_get(OBJECT_ARRAY, from->array);
+
+    if (!array)
+        return CUDA_ERROR_INVALID_HANDLE;
+
+    const struct array_layout *layout = &array->layout;
+    CUresult result = CUDA_ERROR_INVALID_VALUE;
+
+    if (from->x_bytes % layout->element_bytes == 0 && width_bytes % layout->element_bytes == 0 &&
+        width_bytes <= layout->row_bytes && from->x_bytes <= layout->row_bytes - width_bytes &&
+        height <= layout->rows && from->y <= layout->rows - height && depth <= layout->slices &&
+        from->z <= layout->slices - depth) {
+        *ret_side = (struct transfer_side){
+            .address = array->address + from->z * layout->slice_bytes + from->y * layout->pitch_bytes +
+                       from->x_bytes,
+            .is_array = true,
+            .pitch_bytes = layout->pitch_bytes,
+            .slice_bytes = layout->slice_bytes,
+        };
+        result = CUDA_SUCCESS;
+    }
+    object_unref(array);
+    return result;
+}
 
 static CUresult side_from(const struct side_description *from, size_t width_bytes, size_t height,
                           size_t depth, struct transfer_side *ret_side)
@@ -182,7 +212,7 @@ static CUresult side_from(const struct side_description *from, size_t width_byte
         side = unified_side(from->device);
         break;
     case CU_MEMORYTYPE_ARRAY:
-        return CUDA_ERROR_INVALID_HANDLE;
+        return array_side(from, width_bytes, height, depth, ret_side);
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }
@@ -221,14 +251,24 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *copy, CUstream stream, bool per_thr
     if (!copy)
         return CUDA_ERROR_INVALID_VALUE;
 
-    struct side_description to = {copy->dstMemoryType, copy->dstHost,
-                                  copy->dstDevice,     copy->dstXInBytes,
-                                  copy->dstY,          0,
-                                  copy->dstPitch,      0};
-    struct side_description from = {copy->srcMemoryType, copy->srcHost,
-                                    copy->srcDevice,     copy->srcXInBytes,
-                                    copy->srcY,          0,
-                                    copy->srcPitch,      0};
+    struct side_description to = {copy->dstMemoryType,
+                                  copy->dstHost,
+                                  copy->dstDevice,
+                                  copy->dstArray,
+                                  copy->dstXInBytes,
+                                  copy->dstY,
+                                  0,
+                                  copy->dstPitch,
+                                  0};
+    struct side_description from = {copy->srcMemoryType,
+                                    copy->srcHost,
+                                    copy->srcDevice,
+                                    copy->srcArray,
+                                    copy->srcXInBytes,
+                                    copy->srcY,
+                                    0,
+                                    copy->srcPitch,
+                                    0};
 
     return copy_box(&to, &from, copy->WidthInBytes, copy->Height, 1, stream, per_thread, mode);
 }
@@ -256,14 +296,32 @@ STREAM_VARIANTS(cuMemcpy2DAsync_v2, _ptsz, (const CUDA_MEMCPY2D *copy, CUstream 
 
 /* CUDA_MEMCPY3D and CUDA_MEMCPY3D_PEER name the sides alike, so one macro reads both. */
 #define SIDES_3D(copy)                                                                                       \
-    struct side_description to = {(copy)->dstMemoryType, (copy)->dstHost,  (copy)->dstDevice,                \
-                                  (copy)->dstXInBytes,   (copy)->dstY,     (copy)->dstZ,                     \
-                                  (copy)->dstPitch,      (copy)->dstHeight};                                 \
-    struct side_description from = {(copy)->srcMemoryType, (copy)->srcHost,  (copy)->srcDevice,              \
-                                    (copy)->srcXInBytes,   (copy)->srcY,     (copy)->srcZ,                   \
-                                    (copy)->srcPitch,      (copy)->srcHeight}
+    struct side_description to = {(copy)->dstMemoryType, (copy)->dstHost,     (copy)->dstDevice,             \
+                                  (copy)->dstArray,      (copy)->dstXInBytes, (copy)->dstY,                  \
+                                  (copy)->dstZ,          (copy)->dstPitch,    (copy)->dstHeight};            \
+    struct side_description from = {(copy)->srcMemoryType, (copy)->srcHost,     (copy)->srcDevice,           \
+                                    (copy)->srcArray,      (copy)->srcXInBytes, (copy)->srcY,                \
+                                    (copy)->srcZ,          (copy)->srcPitch,    (copy)->srcHeight}
 
-static CUresult copy_3d(const CUDA_MEMCPY3D *copy, CUstream stream, bool per_thread, enum transfer_mode mode)
+CUresult transfer_describe_3d(const CUDA_MEMCPY3D *description, struct transfer_copy *ret_copy)
+{
+    size_t width_bytes = description->WidthInBytes, height = description->Height, depth = description->Depth;
+    struct transfer_copy copy = {.box = {width_bytes, height, depth}};
+    CUresult result;
+
+    if (description->srcLOD || description->dstLOD)
+        return CUDA_ERROR_INVALID_VALUE;
+    SIDES_3D(description);
+
+    result = side_from(&to, width_bytes, height, depth, &copy.destination);
+    if (!result)
+        result = side_from(&from, width_bytes, height, depth, &copy.source);
+    if (!result)
+        *ret_copy = copy;
+    return result;
+}
+
+CUresult copy_3d(const CUDA_MEMCPY3D *copy, CUstream stream, bool per_thread, enum transfer_mode mode)
 {
     if (!copy || copy->srcLOD || copy->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
@@ -286,11 +344,20 @@ static CUresult cuMemcpy3DAsync_v2_in(bool per_thread, const CUDA_MEMCPY3D *copy
 
 STREAM_VARIANTS(cuMemcpy3DAsync_v2, _ptsz, (const CUDA_MEMCPY3D *copy, CUstream stream), copy, stream)
 
+/* The context is asked for where the memory is a device's. */
+static bool peer_exists(CUmemorytype type, CUcontext context)
+{
+    return (type != CU_MEMORYTYPE_DEVICE && type != CU_MEMORYTYPE_ARRAY) || contexts_exist(context, context);
+}
+
 static CUresult copy_3d_peer(const CUDA_MEMCPY3D_PEER *copy, CUstream stream, bool per_thread,
                              enum transfer_mode mode)
 {
     if (!copy || copy->srcLOD || copy->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
+    if (!peer_exists(copy->dstMemoryType, copy->dstContext) ||
+        !peer_exists(copy->srcMemoryType, copy->srcContext))
+        return CUDA_ERROR_INVALID_CONTEXT;
     SIDES_3D(copy);
 
     return copy_box(&to, &from, copy->WidthInBytes, copy->Height, copy->Depth, stream, per_thread, mode);

@@ -19,6 +19,8 @@ enum {
     DEVICE_SHARED_OPTIN = 65536, /* with CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES */
     DEVICE_SHARED_PER_SM = 65536,
     DEVICE_SHARED_UNIT = 256,
+    DEVICE_TEXTURE_ALIGN = 512,      /* of memory that is seen as a texture */
+    DEVICE_TEXTURE_PITCH_ALIGN = 32, /* of its rows */
 };
 
 #endif

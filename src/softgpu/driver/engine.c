@@ -9,9 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <time.h>
+
 #include "base/clock.h"
 
 enum { QUEUE_LENGTH_MAX = 1024 }; /* launches that wait before a launch blocks; close to what hardware has */
+enum { GATE_NAP_NS = 50000 };
 
 /* `waiter` waits for the work in whose list this is. All edges of a waiter are one array, which it owns. */
 struct engine_edge {
@@ -57,6 +60,20 @@ void engine_work_init(struct engine_work *work, struct engine_queue *queue, enum
         .refs = 1,
         .ready_ns = sgdev_now_ns(queue->dev, queue->ordinal),
     };
+}
+
+static void marker_destroy(struct engine_work *work)
+{
+    free(work);
+}
+
+struct engine_work *engine_marker_new(struct engine_queue *queue)
+{
+    struct engine_work *work = calloc(1, sizeof(*work));
+
+    if (work)
+        engine_work_init(work, queue, ENGINE_MARKER, NULL, marker_destroy);
+    return work;
 }
 
 struct engine_work *engine_work_ref(struct engine_work *work)
@@ -266,10 +283,12 @@ static bool execute(struct engine_work *work)
     uint64_t begin_ns = clock_monotonic_ns();
     bool poisoned = __atomic_load_n(&queue->poisoned, __ATOMIC_ACQUIRE);
 
-    /* Host functions decide themselves what a sticky error means to them. */
-    if (!poisoned || work->lane == ENGINE_HOST)
+    /* Host functions and gates decide themselves what a sticky error means to them. */
+    bool is_timed = work->lane == ENGINE_COMPUTE || work->lane == ENGINE_COPY;
+
+    if (!poisoned || !is_timed)
         work->run(work);
-    if (work->lane == ENGINE_HOST) {
+    if (!is_timed) {
         work->start_ns = work->ready_ns;
         work->end_ns = sgdev_now_ns(queue->dev, queue->ordinal);
         return true;
@@ -299,6 +318,22 @@ static void worker_start_thread(struct engine_worker *worker, void *(*main)(void
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* A gate that is still shut is asked again after the others of its lane. Nobody tells us when it opens: it is
+ * memory that anybody may write. */
+static void put_off(struct engine_worker *self, struct engine_work *work)
+{
+    struct timespec until;
+
+    list_append(&self->list, work);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += GATE_NAP_NS;
+    if (until.tv_nsec >= (long)NS_PER_S) {
+        until.tv_nsec -= (long)NS_PER_S;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&self->wake, &engine.lock, &until);
+}
+
 static void *executor_main(void *argument)
 {
     struct engine_worker *self = argument;
@@ -316,6 +351,10 @@ static void *executor_main(void *argument)
         engine_unlock();
         bool complete = execute(work);
         engine_lock();
+        if (work->is_shut) {
+            put_off(self, work);
+            continue;
+        }
         if (complete && !queue->retirers[work->lane].list.first) {
             complete_locked(work);
         } else {
@@ -371,7 +410,7 @@ static int start_threads(struct engine_queue *queue, enum engine_lane lane)
     if (lane == ENGINE_MARKER)
         return 0;
     worker_start_thread(executor_of(queue, lane), executor_main, &error);
-    if (!error && lane != ENGINE_HOST && queue->time_mode != SGDEV_TIME_VIRTUAL)
+    if (!error && (lane == ENGINE_COMPUTE || lane == ENGINE_COPY) && queue->time_mode != SGDEV_TIME_VIRTUAL)
         worker_start_thread(&queue->retirers[lane], retirer_main, &error);
     return error;
 }
@@ -416,14 +455,19 @@ void engine_queue_done(struct engine_queue *queue)
     pthread_cond_destroy(&queue->completed);
 }
 
-int engine_enqueue_locked(struct engine_work *work, struct engine_work *const *deps, size_t n_deps)
+int engine_prepare_locked(struct engine_work *work, size_t n_deps)
 {
     int error = work->queue->closing ? -ESHUTDOWN : start_threads(work->queue, work->lane);
 
     if (error)
         return error;
-    if (n_deps && !(work->edges = calloc(n_deps, sizeof(*work->edges))))
-        return -ENOMEM;
+    free(work->edges);
+    work->edges = n_deps ? calloc(n_deps, sizeof(*work->edges)) : NULL;
+    return n_deps && !work->edges ? -ENOMEM : 0;
+}
+
+void engine_enqueue_prepared_locked(struct engine_work *work, struct engine_work *const *deps, size_t n_deps)
+{
     work->sequence = ++engine.sequence;
     work->state = ENGINE_PENDING;
     incomplete_append(engine_work_ref(work));
@@ -440,14 +484,22 @@ int engine_enqueue_locked(struct engine_work *work, struct engine_work *const *d
         work->n_unmet++;
     }
     if (work->n_unmet)
-        return 0;
+        return;
     if (work->lane != ENGINE_MARKER) {
         make_ready(work);
-        return 0;
+        return;
     }
     work->start_ns = work->end_ns = work->ready_ns;
     complete_locked(work);
-    return 0;
+}
+
+int engine_enqueue_locked(struct engine_work *work, struct engine_work *const *deps, size_t n_deps)
+{
+    int error = engine_prepare_locked(work, n_deps);
+
+    if (!error)
+        engine_enqueue_prepared_locked(work, deps, n_deps);
+    return error;
 }
 
 bool engine_is_complete_locked(const struct engine_work *work)

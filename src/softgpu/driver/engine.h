@@ -2,12 +2,13 @@
  * the pieces it depends on, has its effect in the thread of its lane, and ends when the device's timeline
  * says so.
  *
- * A context has one `engine_queue` with three lanes, as hardware has engines: compute, copy, host functions.
- * Each lane is a thread that takes what is ready, oldest first, so a host function that sleeps holds up
- * neither kernels nor copies. After its effect a kernel or copy is handed to the timeline; the next one of
- * the lane may run meanwhile, and a second thread (the retirer) waits for the ends. Threads start with the
- * first work. On the virtual clock nobody waits, and one thread serves compute and copy so that the order of
- * submission, and with it every time stamp, is the same in each run.
+ * A context has one `engine_queue` with four lanes: compute and copy, as hardware has engines, host
+ * functions, and gates, which wait for a condition. Each lane is a thread that takes what is ready, oldest
+ * first, so a host function that sleeps holds up neither kernels nor copies. After its effect a kernel or
+ * copy is handed to the timeline; the next one of the lane may run meanwhile, and a second thread (the
+ * retirer) waits for the ends. Threads start with the first work. On the virtual clock nobody waits, and one
+ * thread serves compute and copy so that the order of submission, and with it every time stamp, is the same
+ * in each run.
  *
  * One lock for all queues, because dependencies cross contexts; it is never held over a run, a wait or a
  * destroy. */
@@ -25,6 +26,7 @@ enum engine_lane {
     ENGINE_COMPUTE,
     ENGINE_COPY,
     ENGINE_HOST,
+    ENGINE_GATE, /* run again and again while it leaves is_shut set; others of the lane go past it */
     ENGINE_LANES,
     ENGINE_MARKER = ENGINE_LANES, /* no effect: complete as soon as what it depends on is */
 };
@@ -50,6 +52,7 @@ struct engine_work {
     uint64_t duration_ns;                      /* modelled length, set by run */
     uint32_t sm_permille;                      /* see struct sgdev_work */
     uint64_t ready_ns;                         /* earliest start; in run: final */
+    bool is_shut;                              /* a gate's: set by run */
     uint64_t start_ns, end_ns;                 /* on the device's clock; valid when complete */
 
     /* the engine's own */
@@ -98,6 +101,8 @@ void engine_queue_done(struct engine_queue *queue);
 /* Fills a new work, one reference for the caller; takes its time of arrival from the device's clock. */
 void engine_work_init(struct engine_work *work, struct engine_queue *queue, enum engine_lane lane,
                       void (*run)(struct engine_work *), void (*destroy)(struct engine_work *));
+/* A work without an effect, one reference for the caller. NULL: no memory. */
+struct engine_work *engine_marker_new(struct engine_queue *queue);
 struct engine_work *engine_work_ref(struct engine_work *work);
 void engine_work_unref(struct engine_work *work); /* NULL is fine */
 
@@ -108,6 +113,10 @@ void engine_unlock(void);
 /* Hands work to its queue, to run after all of deps (NULL entries are skipped). 0, -ENOMEM, -EAGAIN (no
  * thread) or -ESHUTDOWN (the queue is being closed): nothing happened. */
 int engine_enqueue_locked(struct engine_work *work, struct engine_work *const *deps, size_t n_deps);
+/* The two halves of it, for who hands over several works of which none may stay behind: all that can fail is
+ * in the first, after which the second may be called, once, with up to n_deps of deps. */
+int engine_prepare_locked(struct engine_work *work, size_t n_deps);
+void engine_enqueue_prepared_locked(struct engine_work *work, struct engine_work *const *deps, size_t n_deps);
 bool engine_is_complete_locked(const struct engine_work *work);
 /* As engine_work_unref, for a caller that holds the lock. */
 void engine_work_unref_locked(struct engine_work *work);

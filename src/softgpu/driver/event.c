@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/pool.h"
+#include "softgpu/driver/shared_event.h"
 #include "softgpu/driver/stream.h"
 
 static void event_free(void *object)
@@ -12,6 +14,8 @@ static void event_free(void *object)
     struct event *event = object;
 
     engine_work_unref(event->recorded);
+    shared_event_unref(event->shared);
+    free(event->captured_ids);
     object_unref(event->context);
     free(event);
 }
@@ -24,11 +28,26 @@ struct engine_work *event_recorded(struct event *event)
     return recorded;
 }
 
+CUresult event_new(struct context *context, unsigned flags, struct shared_event *shared, CUevent *ret_event)
+{
+    struct event *event = calloc(1, sizeof(*event));
+
+    if (!event)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    object_init(&event->object, OBJECT_EVENT, event_free);
+    event->context = object_ref(context);
+    event->flags = flags;
+    event->shared = shared;
+    object_publish(event);
+    *ret_event = (CUevent)event;
+    object_unref(event);
+    return CUDA_SUCCESS;
+}
+
 CUresult cuEventCreate(CUevent *ret_event, unsigned int flags)
 {
     const unsigned known = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS;
     struct context *context;
-    struct event *event;
     CUresult result = context_enter(&context);
 
     if (result)
@@ -37,17 +56,8 @@ CUresult cuEventCreate(CUevent *ret_event, unsigned int flags)
         ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)))
         return CUDA_ERROR_INVALID_VALUE;
     if (flags & CU_EVENT_INTERPROCESS)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    event = calloc(1, sizeof(*event));
-    if (!event)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    object_init(&event->object, OBJECT_EVENT, event_free);
-    event->context = object_ref(context);
-    event->flags = flags;
-    object_publish(event);
-    *ret_event = (CUevent)event;
-    object_unref(event);
-    return CUDA_SUCCESS;
+        return ipc_event_new(context, flags, ret_event);
+    return event_new(context, flags, NULL, ret_event);
 }
 
 CUresult cuEventDestroy_v2(CUevent handle)
@@ -70,11 +80,6 @@ CUresult cuEventDestroy(CUevent handle)
     return cuEventDestroy_v2(handle);
 }
 
-static void marker_destroy(struct engine_work *work)
-{
-    free(work);
-}
-
 static CUresult record(struct event *event, struct stream *stream)
 {
     struct engine_work *marker, *before;
@@ -82,10 +87,15 @@ static CUresult record(struct event *event, struct stream *stream)
 
     if (event->context != stream->context)
         return CUDA_ERROR_INVALID_HANDLE;
-    marker = calloc(1, sizeof(*marker));
+    if (event->shared) {
+        result = ipc_event_record(event, stream);
+        if (!result)
+            capture_forget_event(event);
+        return result;
+    }
+    marker = engine_marker_new(&stream->context->queue);
     if (!marker)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    engine_work_init(marker, &stream->context->queue, ENGINE_MARKER, NULL, marker_destroy);
     result = stream_submit(stream, marker);
     if (result) {
         engine_work_unref(marker);
@@ -95,6 +105,7 @@ static CUresult record(struct event *event, struct stream *stream)
     before = event->recorded;
     event->recorded = marker;
     engine_unlock();
+    capture_forget_event(event);
     engine_work_unref(before);
     return CUDA_SUCCESS;
 }
@@ -115,7 +126,7 @@ static CUresult record_in(bool per_thread, CUevent event_handle, CUstream stream
         result = CUDA_ERROR_INVALID_HANDLE;
     else if (flags & ~(unsigned)CU_EVENT_RECORD_EXTERNAL)
         result = CUDA_ERROR_INVALID_VALUE;
-    else
+    else if (!capture_record(stream, event, flags, &result))
         result = record(event, stream);
     object_unref(event);
     object_unref(stream);
@@ -137,8 +148,7 @@ static CUresult cuEventRecordWithFlags_in(bool per_thread, CUevent event, CUstre
 STREAM_VARIANTS(cuEventRecordWithFlags, _ptsz, (CUevent event, CUstream stream, unsigned int flags), event,
                 stream, flags)
 
-/* A live event with a reference, for a call that needs no current context: the event's own decides. */
-static CUresult event_get(CUevent handle, struct event **ret_event)
+CUresult event_get(CUevent handle, struct event **ret_event)
 {
     CUresult result = process_check();
     struct event *event;
@@ -156,40 +166,76 @@ static CUresult event_get(CUevent handle, struct event **ret_event)
     return result;
 }
 
-CUresult cuEventQuery(CUevent handle)
+static bool is_complete(struct event *event)
 {
     struct engine_work *recorded;
+    bool complete;
+
+    if (event->shared)
+        return shared_event_is_complete(event->shared, shared_event_latest(event->shared));
+    recorded = event_recorded(event);
+    complete = !recorded || engine_is_complete(recorded);
+    engine_work_unref(recorded);
+    return complete;
+}
+
+CUresult cuEventQuery(CUevent handle)
+{
     struct event *event;
     CUresult result = event_get(handle, &event);
 
     if (result)
         return result;
-    recorded = event_recorded(event);
-    if (recorded && !engine_is_complete(recorded))
+    result = capture_forbid_event(event);
+    if (result) {
+        object_unref(event);
+        return result;
+    }
+    if (!is_complete(event))
         result = CUDA_ERROR_NOT_READY;
     else
         result = context_status(event->context);
-    engine_work_unref(recorded);
     object_unref(event);
     return result;
 }
 
-CUresult cuEventSynchronize(CUevent handle)
+/* Blocks until the last record is complete; false when there is none. */
+static bool wait_for_record(struct event *event)
 {
     struct engine_work *recorded;
+    uint64_t latest;
+    bool is_recorded;
+
+    if (event->shared) {
+        latest = shared_event_latest(event->shared);
+        shared_event_wait(event->shared, latest);
+        return latest != 0;
+    }
+    recorded = event_recorded(event);
+    is_recorded = recorded != NULL;
+    if (is_recorded)
+        engine_wait(recorded);
+    engine_work_unref(recorded);
+    return is_recorded;
+}
+
+CUresult cuEventSynchronize(CUevent handle)
+{
     struct event *event;
     CUresult result = event_get(handle, &event);
 
     if (result)
         return result;
-    recorded = event_recorded(event);
-    if (recorded) {
-        engine_wait(recorded);
+    result = capture_forbid_event(event);
+    if (result) {
+        object_unref(event);
+        return result;
+    }
+    if (wait_for_record(event)) {
         print_flush(&event->context->print);
         pool_synchronized(event->context->device);
     }
     result = context_status(event->context);
-    engine_work_unref(recorded);
     object_unref(event);
     return result;
 }

@@ -15,8 +15,8 @@ static CUresult fill_in(struct transfer_fill *fill, CUstream handle, bool per_th
 
 /* width and pitch as the calls give them: width in elements, pitch in bytes and only for more than one row.
  */
-static CUresult fill(CUdeviceptr to, size_t pitch_bytes, uint32_t value, unsigned value_bytes, size_t width,
-                     size_t height, CUstream stream, bool per_thread, enum transfer_mode mode)
+CUresult transfer_describe_fill(CUdeviceptr to, size_t pitch_bytes, uint32_t value, unsigned value_bytes,
+                                size_t width, size_t height, struct transfer_fill *ret_fill)
 {
     struct transfer_fill fill = {
         .destination = {.address = to, .pitch_bytes = pitch_bytes},
@@ -29,7 +29,17 @@ static CUresult fill(CUdeviceptr to, size_t pitch_bytes, uint32_t value, unsigne
         return CUDA_ERROR_INVALID_VALUE;
     if (height > 1 && (pitch_bytes % value_bytes || pitch_bytes < fill.box.width_bytes))
         return CUDA_ERROR_INVALID_VALUE;
-    return fill_in(&fill, stream, per_thread, mode);
+    *ret_fill = fill;
+    return CUDA_SUCCESS;
+}
+
+static CUresult fill(CUdeviceptr to, size_t pitch_bytes, uint32_t value, unsigned value_bytes, size_t width,
+                     size_t height, CUstream stream, bool per_thread, enum transfer_mode mode)
+{
+    struct transfer_fill fill;
+    CUresult result = transfer_describe_fill(to, pitch_bytes, value, value_bytes, width, height, &fill);
+
+    return result ? result : fill_in(&fill, stream, per_thread, mode);
 }
 
 #define FILL_ROW(bits, type)                                                                                 \

@@ -325,6 +325,28 @@ CUresult cuOccupancyMaxPotentialBlockSize(int *ret_min_grid_size, int *ret_block
                                                      CU_OCCUPANCY_DEFAULT);
 }
 
+/* Clusters of blocks begin with compute capability 9; no device here has them, whatever it calls itself. */
+static CUresult refuse_clusters(const int *ret_count, CUfunction handle, const CUlaunchConfig *config)
+{
+    struct function *function;
+    CUresult result = enter(handle, &function);
+
+    if (result)
+        return result;
+    object_unref(function);
+    return ret_count && config ? CUDA_ERROR_NOT_SUPPORTED : CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult cuOccupancyMaxPotentialClusterSize(int *ret_size, CUfunction handle, const CUlaunchConfig *config)
+{
+    return refuse_clusters(ret_size, handle, config);
+}
+
+CUresult cuOccupancyMaxActiveClusters(int *ret_clusters, CUfunction handle, const CUlaunchConfig *config)
+{
+    return refuse_clusters(ret_clusters, handle, config);
+}
+
 CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *ret_bytes, CUfunction handle, int blocks,
                                                  int block_size)
 {

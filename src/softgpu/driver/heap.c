@@ -104,6 +104,32 @@ int heap_take(struct heap *heap, uint64_t bytes, uint64_t *ret_base)
     return 0;
 }
 
+int heap_take_at(struct heap *heap, uint64_t base, uint64_t bytes)
+{
+    uint64_t block = heap_block_bytes(heap, bytes);
+    size_t after = ranges_after(heap->gaps, heap->n_gaps, base);
+    struct heap_range *gap = after ? &heap->gaps[after - 1] : NULL, behind;
+
+    if (!block || base % heap->align_bytes || !gap || base - gap->base > gap->bytes ||
+        gap->bytes - (base - gap->base) < block)
+        return -ENOSPC;
+    behind = (struct heap_range){base + block, gap->base + gap->bytes - (base + block)};
+    if (base > gap->base && behind.bytes) {
+        if (ranges_reserve(&heap->gaps, heap->n_gaps, &heap->gaps_capacity))
+            return -ENOMEM;
+        heap->gaps[after - 1].bytes = base - heap->gaps[after - 1].base;
+        ranges_insert(heap->gaps, &heap->n_gaps, after, behind);
+    } else if (base > gap->base) {
+        gap->bytes = base - gap->base;
+    } else if (behind.bytes) {
+        *gap = behind;
+    } else {
+        ranges_remove(heap->gaps, &heap->n_gaps, after - 1);
+    }
+    heap->used_bytes += block;
+    return 0;
+}
+
 /* Neighbouring chunks may touch, but a gap must not reach over the border: a chunk leaves as it came. */
 static bool begins_chunk(const struct heap *heap, uint64_t base)
 {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/context.h"
 #include "softgpu/driver/segment.h"
 #include "softgpu/driver/space.h"
@@ -22,6 +23,8 @@ static CUresult host_alloc(void **ret_host, size_t bytes, unsigned flags)
     CUresult result = context_enter(&context);
     void *host;
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!ret_host || !bytes || (flags & ~(unsigned)HOST_ALLOC_FLAGS))
@@ -76,6 +79,8 @@ CUresult cuMemFreeHost(void *host)
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!find_host(host, SPACE_HOST, true, &allocation))
@@ -93,6 +98,8 @@ CUresult cuMemHostRegister_v2(void *host, size_t bytes, unsigned int flags)
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!host || !bytes || bytes > UINT64_MAX - address || (flags & ~(unsigned)HOST_REGISTER_FLAGS))
@@ -123,6 +130,8 @@ CUresult cuMemHostUnregister(void *host)
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!host)

@@ -1,10 +1,13 @@
 /* Kernel launches: what a launch asks for is checked against the kernel and the device, its parameters are
  * copied, and it becomes work of its stream. What goes wrong while it runs is the context's sticky error. */
+#include "softgpu/driver/launch.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/device.h"
 #include "softgpu/driver/function.h"
 #include "softgpu/driver/space.h"
@@ -17,15 +20,6 @@ struct launch_work {
     struct function *function; /* referenced */
     struct exec_launch launch;
     char params[];
-};
-
-/* What the launch calls have in common. */
-struct launch_request {
-    unsigned grid[3], block[3];
-    unsigned shared_bytes;
-    CUstream stream;
-    void **params, **extra;
-    bool per_thread, cooperative;
 };
 
 /* ---- running ---- */
@@ -42,16 +36,28 @@ static bool find_memory(void *owner, uint64_t address, struct exec_range *ret_ra
     switch (found.kind) {
     case SPACE_DEVICE:
     case SPACE_GLOBAL:
+    case SPACE_KERNEL_HEAP:
         usable = context_may_use(context, found.owner);
         break;
     case SPACE_POOL:
+    case SPACE_MAPPED:
+    case SPACE_GRAPH:
         usable = found.device_mask & (UINT32_C(1) << context->device->ordinal);
+        break;
+    case SPACE_ARRAY:
+        usable = false;
         break;
     default:
         usable = true;
     }
     if (usable)
-        *ret_range = (struct exec_range){found.base, found.base + found.reach_bytes, found.host};
+        *ret_range = (struct exec_range){
+            .base = found.base,
+            .end = found.base + found.reach_bytes,
+            .host = found.host,
+            .is_read_only = found.kind == SPACE_MAPPED &&
+                            !(found.write_mask & (UINT32_C(1) << context->device->ordinal)),
+        };
     return usable;
 }
 
@@ -199,7 +205,7 @@ static CUresult copy_extra(void **extra, const struct exec_kernel *kernel, char 
     return CUDA_SUCCESS;
 }
 
-static CUresult copy_params(const struct launch_request *request, const struct exec_kernel *kernel,
+CUresult launch_copy_params(const struct launch_request *request, const struct exec_kernel *kernel,
                             char *params)
 {
     if (request->params && request->extra)
@@ -218,18 +224,28 @@ static CUresult copy_params(const struct launch_request *request, const struct e
 
 /* ---- launching ---- */
 
-static CUresult make_work(const struct launch_request *request, struct function *function,
-                          struct stream *stream, struct launch_work **ret_work)
+CUresult launch_check(const struct launch_request *request, const struct function *function)
+{
+    CUresult result = check_shape(request, function);
+
+    if (!result)
+        result = check_supported(function);
+    if (!result && request->cooperative)
+        result = check_cooperative(request, function);
+    return result;
+}
+
+CUresult launch_work_new(const struct launch_request *request, struct function *function,
+                         struct context *context, struct engine_work **ret_work)
 {
     const struct exec_kernel *kernel = function->kernel;
-    struct context *context = stream->context;
     const struct sgdev_properties *properties = context->device->properties;
     struct launch_work *self = calloc(1, sizeof(*self) + kernel->param_bytes);
     CUresult result;
 
     if (!self)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    result = copy_params(request, kernel, self->params);
+    result = launch_copy_params(request, kernel, self->params);
     if (result) {
         free(self);
         return result;
@@ -250,28 +266,45 @@ static CUresult make_work(const struct launch_request *request, struct function 
         .clock_khz = properties->clock_khz,
         .print = print_add,
         .print_owner = &context->print,
+        .heap_take = kernel_heap_take,
+        .heap_give = kernel_heap_give,
+        .heap_owner = context,
     };
     self->work.sm_permille = sm_permille(&self->launch);
-    *ret_work = self;
+    *ret_work = &self->work;
     return CUDA_SUCCESS;
+}
+
+static CUgraphNodeParams node_of(const struct launch_request *request, CUfunction function)
+{
+    return (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_KERNEL,
+                               .kernel = {.func = function,
+                                          .gridDimX = request->grid[0],
+                                          .gridDimY = request->grid[1],
+                                          .gridDimZ = request->grid[2],
+                                          .blockDimX = request->block[0],
+                                          .blockDimY = request->block[1],
+                                          .blockDimZ = request->block[2],
+                                          .sharedMemBytes = request->shared_bytes,
+                                          .kernelParams = request->params,
+                                          .extra = request->extra}};
 }
 
 static CUresult launch_in(const struct launch_request *request, struct function *function,
                           struct stream *stream)
 {
-    struct launch_work *work;
+    CUgraphNodeParams node = node_of(request, (CUfunction)function);
+    struct engine_work *work;
     CUresult result;
 
     if (function->module->context != stream->context)
         return CUDA_ERROR_INVALID_HANDLE;
-    result = check_shape(request, function);
+    if (capture_kernel(stream, &node, request->attributes, request->n_attributes, &result))
+        return result;
+    result = launch_check(request, function);
     if (!result)
-        result = check_supported(function);
-    if (!result && request->cooperative)
-        result = check_cooperative(request, function);
-    if (!result)
-        result = make_work(request, function, stream, &work);
-    return result ? result : stream_submit_and_forget(stream, &work->work);
+        result = launch_work_new(request, function, stream->context, &work);
+    return result ? result : stream_submit_and_forget(stream, work);
 }
 
 static CUresult launch(const struct launch_request *request, CUfunction handle)
@@ -305,7 +338,9 @@ static CUresult cuLaunchKernel_in(bool per_thread, CUfunction function, unsigned
                                      params,
                                      extra,
                                      per_thread,
-                                     false};
+                                     false,
+                                     NULL,
+                                     0};
 
     return launch(&request, function);
 }
@@ -322,6 +357,8 @@ static CUresult cuLaunchCooperativeKernel_in(bool per_thread, CUfunction functio
                                              unsigned block_y, unsigned block_z, unsigned shared_bytes,
                                              CUstream stream, void **params)
 {
+    static const CUlaunchAttribute cooperative = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
+                                                  .value = {.cooperative = 1}};
     struct launch_request request = {{grid_x, grid_y, grid_z},
                                      {block_x, block_y, block_z},
                                      shared_bytes,
@@ -329,7 +366,9 @@ static CUresult cuLaunchCooperativeKernel_in(bool per_thread, CUfunction functio
                                      params,
                                      NULL,
                                      per_thread,
-                                     true};
+                                     true,
+                                     &cooperative,
+                                     1};
 
     return launch(&request, function);
 }
@@ -342,7 +381,7 @@ STREAM_VARIANTS(cuLaunchCooperativeKernel, _ptsz,
 
 /* Attributes that are hints, or say what is so anyway, are taken; those whose absence would be noticed are
  * refused. */
-static CUresult apply_attribute(struct launch_request *request, const CUlaunchAttribute *attribute)
+CUresult launch_apply_attribute(struct launch_request *request, const CUlaunchAttribute *attribute)
 {
     switch (attribute->id) {
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
@@ -389,10 +428,12 @@ static CUresult cuLaunchKernelEx_in(bool per_thread, const CUlaunchConfig *confi
         .params = params,
         .extra = extra,
         .per_thread = per_thread,
+        .attributes = config->attrs,
+        .n_attributes = config->numAttrs,
     };
 
     for (unsigned i = 0; i < config->numAttrs && !result; i++)
-        result = apply_attribute(&request, &config->attrs[i]);
+        result = launch_apply_attribute(&request, &config->attrs[i]);
     return result ? result : launch(&request, function);
 }
 

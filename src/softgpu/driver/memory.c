@@ -1,11 +1,12 @@
-/* Where device memory comes from: blocks of 512 bytes in shared granules of 2 MiB, or granules of their own.
- * A granule goes back to the device with its last block, so what cuMemGetInfo says depends only on what is
- * allocated now. */
+/* Where device memory comes from: blocks of 512 bytes in shared granules of 2 MiB, or granules of their own;
+ * arrays always have their own. A granule goes back to the device with its last block, so what cuMemGetInfo
+ * says depends only on what is allocated now. */
 #include "softgpu/driver/memory.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "softgpu/driver/external.h"
 #include "softgpu/driver/segment.h"
 
 static struct heap *heap_for(struct context *context, enum space_kind kind)
@@ -82,7 +83,7 @@ CUresult memory_alloc(struct context *context, uint64_t bytes, enum space_kind k
     };
     int error;
 
-    if (is_small(context, bytes)) {
+    if (kind != SPACE_ARRAY && is_small(context, bytes)) {
         allocation.block_bytes = heap_block_bytes(&context->small, bytes);
         error = take_block(context, kind, bytes, &allocation.base);
     } else {
@@ -119,6 +120,8 @@ void memory_free_all(struct context *context)
             continue;
         if (allocation.kind == SPACE_HOST)
             munmap(allocation.host, allocation.bytes);
+        else if (allocation.kind == SPACE_EXTERNAL)
+            external_buffer_end(&allocation);
         else if (allocation.kind != SPACE_HOST_REGISTERED)
             give_back(&allocation);
     }

@@ -9,8 +9,8 @@
 
 enum { MEMORY_BLOCK_BYTES = 512, MEMORY_SMALL_MAX = 1 << 20 };
 
-/* bytes (> 0) of memory of context's device, of kind DEVICE, GLOBAL or MANAGED, in the address space when
- * this returns. */
+/* bytes (> 0) of memory of context's device, of kind DEVICE, GLOBAL, MANAGED or ARRAY, in the address
+ * space when this returns. */
 CUresult memory_alloc(struct context *context, uint64_t bytes, enum space_kind kind, unsigned flags,
                       struct space_allocation *ret_allocation);
 

@@ -1,6 +1,9 @@
 /* The cuMem* calls that allocate and free device memory at once, and say how much there is. */
 #include <stddef.h>
 
+#include "softgpu/driver/external.h"
+#include "softgpu/driver/capture.h"
+#include "softgpu/driver/graph_memory.h"
 #include "softgpu/driver/memory.h"
 #include "softgpu/driver/pool.h"
 
@@ -29,6 +32,8 @@ CUresult cuMemAlloc_v2(CUdeviceptr *ret_address, size_t bytes)
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!ret_address || !bytes)
@@ -47,6 +52,8 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *ret_address, size_t *ret_pitch, size_t 
     CUresult result = context_enter(&context);
     size_t pitch, bytes, align;
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!ret_address || !ret_pitch || !width_bytes || !height ||
@@ -72,6 +79,8 @@ CUresult cuMemAllocManaged(CUdeviceptr *ret_address, size_t bytes, unsigned int 
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result)
         return result;
     if (!ret_address || !bytes || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
@@ -88,6 +97,8 @@ CUresult cuMemFree_v2(CUdeviceptr address)
     struct context *context;
     CUresult result = context_enter(&context);
 
+    if (!result)
+        result = capture_forbid();
     if (result || !address)
         return result;
     if (!space_find(address, &allocation) || allocation.base != address)
@@ -97,9 +108,18 @@ CUresult cuMemFree_v2(CUdeviceptr address)
     case SPACE_MANAGED:
         context_for_each(wait_for_users, allocation.kind == SPACE_MANAGED ? NULL : allocation.owner);
         return memory_free(address) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    case SPACE_EXTERNAL:
+        context_for_each(wait_for_users, NULL);
+        if (space_remove(address, &allocation))
+            return CUDA_ERROR_INVALID_VALUE;
+        external_buffer_end(&allocation);
+        return CUDA_SUCCESS;
     case SPACE_POOL:
         context_for_each(wait_for_users, NULL);
         return pool_free_now(&allocation) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
+    case SPACE_GRAPH:
+        context_for_each(wait_for_users, NULL);
+        return graph_memory_free_now(address) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     default:
         return CUDA_ERROR_INVALID_VALUE;
     }

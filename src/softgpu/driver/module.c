@@ -52,6 +52,7 @@ static void function_end(void *object)
 {
     struct function *function = object;
 
+    free(function->setup);
     object_unref(function->module);
 }
 

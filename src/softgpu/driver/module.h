@@ -6,6 +6,7 @@
 #include "softgpu/driver/context.h"
 #include "softgpu/exec/exec.h"
 
+struct function_setup;
 struct library;
 struct module;
 
@@ -16,6 +17,7 @@ struct function {
     uint32_t index; /* into exec_program_kernels */
     const struct exec_kernel *kernel;
     int max_dynamic_shared_bytes, carveout; /* atomic; cuFuncSetAttribute */
+    struct function_setup *setup;           /* launch_legacy.c; NULL: nothing was told yet */
 };
 
 struct module_global {

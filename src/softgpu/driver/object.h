@@ -18,6 +18,16 @@ enum object_kind {
     OBJECT_LIBRARY,
     OBJECT_KERNEL,
     OBJECT_POOL,
+    OBJECT_ARRAY,
+    OBJECT_MIPMAPPED_ARRAY,
+    OBJECT_PHYSICAL,
+    OBJECT_EXTERNAL_MEMORY,
+    OBJECT_GRAPH,
+    OBJECT_GRAPH_NODE,
+    OBJECT_GRAPH_EXEC,
+    OBJECT_USER_OBJECT,
+    OBJECT_TEXTURE,
+    OBJECT_SURFACE,
 };
 
 /* First member of everything that has a handle. */

@@ -281,6 +281,16 @@ CUresult cuMemRangeGetAttribute(void *value, size_t value_bytes, CUmem_range_att
     }
 }
 
+CUresult cuMemRangeGetAttributes(void **values, size_t *value_bytes, CUmem_range_attribute *attributes,
+                                 size_t count, CUdeviceptr address, size_t bytes)
+{
+    CUresult result = values && value_bytes && attributes && count ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+
+    for (size_t i = 0; i < count && !result; i++)
+        result = cuMemRangeGetAttribute(values[i], value_bytes[i], attributes[i], address, bytes);
+    return result;
+}
+
 static CUresult cuStreamAttachMemAsync_in(bool per_thread, CUstream handle, CUdeviceptr address, size_t bytes,
                                           unsigned int flags)
 {

@@ -1,13 +1,45 @@
 /* The cuMemPool* calls, and cuMemAllocAsync and cuMemFreeAsync. */
 #include "softgpu/driver/pool.h"
 
+#include "softgpu/driver/capture.h"
+#include "softgpu/driver/graph_memory.h"
+
 /* ---- allocation ---- */
+
+/* In a stream that captures, memory is allocated by a node; what pool it would have come from does not
+ * matter. */
+static CUresult alloc_in(struct stream *stream, struct pool *pool, size_t bytes, CUdeviceptr *ret_address)
+{
+    CUmemPoolProps properties = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                 .location = {CU_MEM_LOCATION_TYPE_DEVICE, (int)pool->device->number}};
+    uint64_t address;
+    CUresult result;
+
+    if (capture_alloc(stream, &properties, bytes, ret_address, &result))
+        return result;
+    result = pool_alloc(pool, bytes, stream, &address);
+    if (!result)
+        *ret_address = address;
+    return result;
+}
+
+static CUresult free_in(struct stream *stream, CUdeviceptr address)
+{
+    CUgraphNodeParams node = {.type = CU_GRAPH_NODE_TYPE_MEM_FREE, .free = {address}};
+    struct space_allocation found;
+    CUresult result;
+
+    if (capture_node(stream, &node, &result))
+        return result;
+    if (space_find(address, &found) && found.kind == SPACE_GRAPH)
+        return graph_memory_free(address, stream);
+    return pool_free(address, stream);
+}
 
 static CUresult cuMemAllocAsync_in(bool per_thread, CUdeviceptr *ret_address, size_t bytes, CUstream handle)
 {
     struct stream *stream;
     struct pool *pool;
-    uint64_t address;
     CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
@@ -17,9 +49,7 @@ static CUresult cuMemAllocAsync_in(bool per_thread, CUdeviceptr *ret_address, si
     if (!result)
         result = pool_current(stream->context->device, &pool);
     if (!result)
-        result = pool_alloc(pool, bytes, stream, &address);
-    if (!result)
-        *ret_address = address;
+        result = alloc_in(stream, pool, bytes, ret_address);
     object_unref(stream);
     return result;
 }
@@ -32,7 +62,6 @@ static CUresult cuMemAllocFromPoolAsync_in(bool per_thread, CUdeviceptr *ret_add
 {
     struct stream *stream;
     struct pool *pool;
-    uint64_t address;
     CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
@@ -41,9 +70,7 @@ static CUresult cuMemAllocFromPoolAsync_in(bool per_thread, CUdeviceptr *ret_add
     if (!ret_address || !bytes || !pool)
         result = CUDA_ERROR_INVALID_VALUE;
     if (!result)
-        result = pool_alloc(pool, bytes, stream, &address);
-    if (!result)
-        *ret_address = address;
+        result = alloc_in(stream, pool, bytes, ret_address);
     object_unref(pool);
     object_unref(stream);
     return result;
@@ -60,7 +87,7 @@ static CUresult cuMemFreeAsync_in(bool per_thread, CUdeviceptr address, CUstream
 
     if (result)
         return result;
-    result = pool_free(address, stream);
+    result = free_in(stream, address);
     object_unref(stream);
     return result;
 }

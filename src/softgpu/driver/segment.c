@@ -202,6 +202,87 @@ int segment_alloc(unsigned ordinal, uint64_t bytes, enum segment_use use, uint64
     return 0;
 }
 
+int segment_import(unsigned ordinal, const uint8_t token[SGDEV_TOKEN_BYTES], uint64_t *ret_base,
+                   uint64_t *ret_bytes)
+{
+    struct segment segment = {.ordinal = ordinal};
+    int error = sgdev_segment_import(space.dev, ordinal, token, &segment.arena_offset, &segment.bytes);
+
+    if (error)
+        return error;
+    pthread_rwlock_wrlock(&space.lock);
+    error = place_locked(&segment, SEGMENT_DEVICE);
+    pthread_rwlock_unlock(&space.lock);
+    if (error) {
+        sgdev_segment_free(space.dev, ordinal, segment.arena_offset);
+        return error;
+    }
+    *ret_base = segment.base;
+    *ret_bytes = segment.bytes;
+    return 0;
+}
+
+int segment_export(uint64_t addr, uint8_t ret_token[SGDEV_TOKEN_BYTES], unsigned *ret_ordinal,
+                   uint64_t *ret_offset_bytes)
+{
+    struct segment segment = {0}, *found;
+
+    pthread_rwlock_rdlock(&space.lock);
+    found = find_locked(addr);
+    if (found)
+        segment = *found;
+    pthread_rwlock_unlock(&space.lock);
+    if (!segment.bytes)
+        return -EINVAL;
+    *ret_ordinal = segment.ordinal;
+    *ret_offset_bytes = addr - segment.base;
+    return sgdev_segment_export(space.dev, segment.ordinal, segment.arena_offset, ret_token);
+}
+
+/* A range that is longer by the alignment holds an aligned one; what is around it goes back. */
+static int addresses_take_aligned(uint64_t bytes, uint64_t align_bytes, uint64_t *ret_base)
+{
+    uint64_t base, aligned;
+    int error;
+
+    if (align_bytes <= space.addresses.align_bytes)
+        return heap_take(&space.addresses, bytes, ret_base);
+    if (bytes > UINT64_MAX - align_bytes)
+        return -ENOMEM;
+    error = heap_take(&space.addresses, bytes + align_bytes, &base);
+    if (error)
+        return error;
+    aligned = (base + align_bytes - 1) / align_bytes * align_bytes;
+    if (aligned > base)
+        heap_give(&space.addresses, base, aligned - base);
+    if (base + align_bytes > aligned)
+        heap_give(&space.addresses, aligned + bytes, base + align_bytes - aligned);
+    *ret_base = aligned;
+    return 0;
+}
+
+int segment_addresses_take(uint64_t bytes, uint64_t align_bytes, uint64_t wanted, uint64_t *ret_base)
+{
+    int error = -ENOSPC;
+
+    pthread_rwlock_wrlock(&space.lock);
+    if (wanted && (!align_bytes || wanted % align_bytes == 0))
+        error = heap_take_at(&space.addresses, wanted, bytes);
+    if (!error)
+        *ret_base = wanted;
+    else
+        error = addresses_take_aligned(bytes, align_bytes, ret_base);
+    pthread_rwlock_unlock(&space.lock);
+    return error ? -ENOMEM : 0;
+}
+
+void segment_addresses_give(uint64_t base, uint64_t bytes)
+{
+    pthread_rwlock_wrlock(&space.lock);
+    heap_give(&space.addresses, base, bytes);
+    pthread_rwlock_unlock(&space.lock);
+}
+
 void segment_free(uint64_t base)
 {
     pthread_rwlock_wrlock(&space.lock);

@@ -116,7 +116,8 @@ bool space_find(uint64_t addr, struct space_allocation *ret_allocation)
 {
     pthread_rwlock_rdlock(&space.lock);
     struct space_allocation *found = holder(addr);
-    bool usable = found && !found->freed_in_stream && addr - found->base < found->bytes;
+    bool usable = found && found->kind != SPACE_ARRAY && found->kind != SPACE_KERNEL_HEAP &&
+                  !found->freed_in_stream && addr - found->base < found->bytes;
     if (usable)
         *ret_allocation = *found;
     pthread_rwlock_unlock(&space.lock);
@@ -190,17 +191,56 @@ void space_set_pool_devices(const struct pool *pool, uint32_t device_mask)
     space_invalidate();
 }
 
+bool space_touches(uint64_t base, uint64_t bytes)
+{
+    bool touches;
+    size_t after;
+
+    pthread_rwlock_rdlock(&space.lock);
+    after = index_after(base);
+    touches = holder(base) || (after < space.n && space.all[after]->base - base < bytes);
+    pthread_rwlock_unlock(&space.lock);
+    return touches;
+}
+
+/* Do mapped ranges from the one that holds addr on reach to addr + bytes, here as on the device? What the
+ * others do not allow is taken out of *first. */
+static bool reaches(uint64_t addr, uint64_t bytes, struct space_allocation *first)
+{
+    const struct space_allocation *last = first;
+
+    if (addr + bytes < addr)
+        return false;
+    for (size_t i = index_after(addr); addr + bytes - last->base > last->bytes; i++) {
+        const struct space_allocation *next = i < space.n ? space.all[i] : NULL;
+
+        if (!next || next->kind != SPACE_MAPPED || last->base + last->bytes != next->base ||
+            last->host + last->bytes != next->host)
+            return false;
+        first->device_mask &= next->device_mask;
+        first->write_mask &= next->write_mask;
+        last = next;
+    }
+    return true;
+}
+
 bool space_resolve(uint64_t addr, uint64_t bytes, char **ret_host, struct space_allocation *ret_allocation)
 {
+    struct space_allocation first;
     bool inside;
 
     pthread_rwlock_rdlock(&space.lock);
     struct space_allocation *found = holder(addr);
-    inside = found && bytes <= extent(found) - (addr - found->base);
+    inside = found != NULL;
     if (inside) {
-        *ret_host = found->host + (addr - found->base);
+        first = *found;
+        inside = bytes <= extent(found) - (addr - found->base) ||
+                 (found->kind == SPACE_MAPPED && reaches(addr, bytes, &first));
+    }
+    if (inside) {
+        *ret_host = first.host + (addr - first.base);
         if (ret_allocation)
-            *ret_allocation = *found;
+            *ret_allocation = first;
     }
     pthread_rwlock_unlock(&space.lock);
     return inside;

@@ -1,6 +1,7 @@
 /* The cuStream* calls, and host functions. */
 #include <stdlib.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/event.h"
 #include "softgpu/driver/stream.h"
 #include "softgpu/driver/thread.h"
@@ -47,8 +48,10 @@ CUresult cuStreamDestroy_v2(CUstream handle)
     stream = object_get(OBJECT_STREAM, handle);
     if (!stream)
         return CUDA_ERROR_INVALID_HANDLE;
-    if (object_retire(stream))
+    if (object_retire(stream)) {
+        capture_stream_ended(stream);
         stream_unlink(stream);
+    }
     object_unref(stream);
     return CUDA_SUCCESS;
 }
@@ -168,7 +171,9 @@ static CUresult cuStreamSynchronize_in(bool per_thread, CUstream handle)
 
     if (result)
         return result;
-    result = stream_synchronize(stream);
+    result = capture_forbid_in(stream);
+    if (!result)
+        result = stream_synchronize(stream);
     object_unref(stream);
     return result;
 }
@@ -182,7 +187,9 @@ static CUresult cuStreamQuery_in(bool per_thread, CUstream handle)
 
     if (result)
         return result;
-    result = stream_is_idle(stream) ? context_status(stream->context) : CUDA_ERROR_NOT_READY;
+    result = capture_forbid_in(stream);
+    if (!result)
+        result = stream_is_idle(stream) ? context_status(stream->context) : CUDA_ERROR_NOT_READY;
     object_unref(stream);
     return result;
 }
@@ -192,7 +199,7 @@ STREAM_VARIANTS(cuStreamQuery, _ptsz, (CUstream stream), stream)
 static CUresult cuStreamWaitEvent_in(bool per_thread, CUstream handle, CUevent event_handle,
                                      unsigned int flags)
 {
-    struct engine_work *recorded;
+    struct engine_work *recorded = NULL;
     struct stream *stream;
     struct event *event;
     CUresult result = stream_enter(handle, per_thread, &stream);
@@ -205,7 +212,12 @@ static CUresult cuStreamWaitEvent_in(bool per_thread, CUstream handle, CUevent e
     else if (flags & ~(unsigned)CU_EVENT_WAIT_EXTERNAL)
         result = CUDA_ERROR_INVALID_VALUE;
     /* An event nobody recorded is nothing to wait for. */
-    recorded = result ? NULL : event_recorded(event);
+    if (!result && !capture_wait(stream, event, flags, &result)) {
+        if (event->shared)
+            result = ipc_event_wait(event, stream);
+        else
+            recorded = event_recorded(event);
+    }
     if (recorded) {
         result = stream_add_wait(stream, recorded);
         engine_work_unref(recorded);
@@ -248,19 +260,44 @@ static void host_destroy(struct engine_work *work)
     free(work);
 }
 
+static struct host_work *host_work_new(struct context *context)
+{
+    struct host_work *self = calloc(1, sizeof(*self));
+
+    if (!self)
+        return NULL;
+    engine_work_init(&self->work, &context->queue, ENGINE_HOST, host_run, host_destroy);
+    self->context = context;
+    return self;
+}
+
+struct engine_work *stream_host_work(struct context *context, CUhostFn function, void *user_data)
+{
+    struct host_work *self = host_work_new(context);
+
+    if (!self)
+        return NULL;
+    self->function = function;
+    self->user_data = user_data;
+    return &self->work;
+}
+
 static CUresult enqueue_host(CUstream handle, bool per_thread, CUhostFn function, CUstreamCallback callback,
                              void *user_data)
 {
+    CUgraphNodeParams node = {.type = CU_GRAPH_NODE_TYPE_HOST, .host = {function, user_data}};
     struct host_work *self;
     struct stream *stream;
     CUresult result = stream_enter(handle, per_thread, &stream);
 
     if (result)
         return result;
-    self = function || callback ? calloc(1, sizeof(*self)) : NULL;
+    if (callback ? capture_refuse(stream, &result) : capture_node(stream, &node, &result)) {
+        object_unref(stream);
+        return result;
+    }
+    self = function || callback ? host_work_new(stream->context) : NULL;
     if (self) {
-        engine_work_init(&self->work, &stream->context->queue, ENGINE_HOST, host_run, host_destroy);
-        self->context = stream->context;
         self->function = function;
         self->callback = callback;
         self->handle = handle;
@@ -290,73 +327,3 @@ static CUresult cuStreamAddCallback_in(bool per_thread, CUstream stream, CUstrea
 STREAM_VARIANTS(cuStreamAddCallback, _ptsz,
                 (CUstream stream, CUstreamCallback callback, void *user_data, unsigned int flags), stream,
                 callback, user_data, flags)
-
-/* ---- capture ---- */
-
-/* Capture cannot be begun (its calls answer CUDA_ERROR_NOT_SUPPORTED), so no stream is ever capturing. */
-static CUresult not_capturing(CUstream handle, bool per_thread, CUstreamCaptureStatus *ret_status)
-{
-    struct stream *stream;
-    CUresult result = stream_enter(handle, per_thread, &stream);
-
-    if (result)
-        return result;
-    object_unref(stream);
-    if (!ret_status)
-        return CUDA_ERROR_INVALID_VALUE;
-    *ret_status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return CUDA_SUCCESS;
-}
-
-static CUresult cuStreamIsCapturing_in(bool per_thread, CUstream stream, CUstreamCaptureStatus *ret_status)
-{
-    return not_capturing(stream, per_thread, ret_status);
-}
-
-STREAM_VARIANTS(cuStreamIsCapturing, _ptsz, (CUstream stream, CUstreamCaptureStatus *ret_status), stream,
-                ret_status)
-
-static CUresult cuStreamGetCaptureInfo_in(bool per_thread, CUstream stream, CUstreamCaptureStatus *ret_status,
-                                          cuuint64_t *ret_id)
-{
-    return not_capturing(stream, per_thread, ret_status);
-}
-
-STREAM_VARIANTS(cuStreamGetCaptureInfo, _ptsz,
-                (CUstream stream, CUstreamCaptureStatus *ret_status, cuuint64_t *ret_id), stream, ret_status,
-                ret_id)
-
-static CUresult cuStreamGetCaptureInfo_v2_in(bool per_thread, CUstream stream,
-                                             CUstreamCaptureStatus *ret_status)
-{
-    return not_capturing(stream, per_thread, ret_status);
-}
-
-STREAM_VARIANTS(cuStreamGetCaptureInfo_v2, _ptsz,
-                (CUstream stream, CUstreamCaptureStatus *ret_status, cuuint64_t *ret_id, CUgraph *ret_graph,
-                 const CUgraphNode **ret_dependencies, size_t *ret_count),
-                stream, ret_status)
-
-static CUresult cuStreamGetCaptureInfo_v3_in(bool per_thread, CUstream stream,
-                                             CUstreamCaptureStatus *ret_status)
-{
-    return not_capturing(stream, per_thread, ret_status);
-}
-
-STREAM_VARIANTS(cuStreamGetCaptureInfo_v3, _ptsz,
-                (CUstream stream, CUstreamCaptureStatus *ret_status, cuuint64_t *ret_id, CUgraph *ret_graph,
-                 const CUgraphNode **ret_dependencies, const CUgraphEdgeData **ret_edges, size_t *ret_count),
-                stream, ret_status)
-
-CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    CUstreamCaptureMode wanted;
-
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-        return CUDA_ERROR_INVALID_VALUE;
-    wanted = *mode;
-    *mode = current;
-    current = wanted;
-    return CUDA_SUCCESS;
-}

@@ -12,6 +12,9 @@
 
 #include "api/cuda_api.h"
 #include "softgpu/driver/context.h"
+#include "softgpu/driver/graph.h"
+
+enum { STREAM_ATTRIBUTES = CU_STREAM_ATTRIBUTE_MEM_SYNC_DOMAIN + 1 };
 
 struct stream {
     struct object object;
@@ -26,7 +29,13 @@ struct stream {
     struct engine_work *last;
     struct engine_work **extras;
     size_t n_extras, extras_capacity;
+    CUstreamAttrValue attributes[STREAM_ATTRIBUTES]; /* by id; those that are hints */
     struct stream *next; /* in context->streams, which holds a reference */
+
+    /* guarded by the lock of graphs */
+    struct capture *capture;      /* atomic: the capture it takes part in, or NULL */
+    struct graph_nodes captured;  /* what its next node comes after */
+    struct stream *next_captured; /* in capture->streams */
 };
 
 enum { STREAM_PRIORITY_LEAST = 0, STREAM_PRIORITY_GREATEST = -5 };
@@ -63,6 +72,32 @@ bool stream_is_idle(struct stream *stream);
 CUresult stream_submit_and_forget(struct stream *stream, struct engine_work *work);
 /* The same, but waits for its end as a synchronous call does. */
 CUresult stream_submit_and_wait(struct stream *stream, struct engine_work *work);
+
+/* A call of function as work of context, one reference for the caller, not enqueued. NULL: no memory. */
+struct engine_work *stream_host_work(struct context *context, CUhostFn function, void *user_data);
+
+/* Works that are handed to a stream together: item i has its effect after the items deps[i], whose places are
+ * lower, or, with none, after the stream's earlier work and `also`. */
+struct stream_batch {
+    struct engine_work **works;
+    const size_t *const *deps;
+    const size_t *n_deps;
+    const bool *is_leaf; /* nothing in the batch comes after it; the stream's later work does */
+    size_t n;
+    struct engine_work *const *also;
+    size_t n_also;
+    /* Called for each item, in order, right before it is enqueued: more that it waits for, or NULL. */
+    struct engine_work *(*before_locked)(void *argument, size_t item);
+    void *argument;
+};
+
+/* All of it or nothing, in one step. `end`, a marker, is complete when all of it is; the stream does not wait
+ * for it. Both stay the caller's. */
+CUresult stream_submit_batch(struct stream *stream, const struct stream_batch *batch,
+                             struct engine_work *end);
+
+/* As stream_submit, but the stream's later work does not come after it. */
+CUresult stream_submit_aside(struct stream *stream, struct engine_work *work);
 
 /* The thread of that serial ends: its per-thread default streams go. */
 void stream_thread_ended(uint64_t serial);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/pool.h"
 #include "softgpu/driver/thread.h"
 
@@ -91,8 +92,12 @@ static bool moves_frontier(const struct stream *stream, const struct engine_work
 CUresult stream_submit(struct stream *stream, struct engine_work *work)
 {
     struct work_set deps;
+    CUresult result;
     int error;
 
+    /* A call that has no node of its own cannot be captured. */
+    if (capture_refuse(stream, &result))
+        return result;
     engine_wait_for_room(&stream->context->queue);
     work_set_init(&deps);
     engine_lock();
@@ -122,22 +127,161 @@ static void prune_extras(struct stream *stream)
     stream->n_extras = kept;
 }
 
+/* Room for `more` extras. */
+static int reserve_extras(struct stream *stream, size_t more)
+{
+    size_t wanted = stream->extras_capacity ? stream->extras_capacity : 4;
+    struct engine_work **grown;
+
+    if (stream->n_extras + more <= stream->extras_capacity)
+        return 0;
+    while (wanted < stream->n_extras + more)
+        wanted *= 2;
+    grown = realloc(stream->extras, wanted * sizeof(*grown));
+    if (!grown)
+        return -ENOMEM;
+    stream->extras = grown;
+    stream->extras_capacity = wanted;
+    return 0;
+}
+
 static int add_extra(struct stream *stream, struct engine_work *work)
 {
+    int error;
+
     if (engine_is_complete_locked(work))
         return 0;
     prune_extras(stream);
-    if (stream->n_extras == stream->extras_capacity) {
-        size_t wanted = stream->extras_capacity ? stream->extras_capacity * 2 : 4;
-        struct engine_work **grown = realloc(stream->extras, wanted * sizeof(*grown));
-
-        if (!grown)
-            return -ENOMEM;
-        stream->extras = grown;
-        stream->extras_capacity = wanted;
-    }
+    error = reserve_extras(stream, 1);
+    if (error)
+        return error;
     stream->extras[stream->n_extras++] = engine_work_ref(work);
     return 0;
+}
+
+/* ---- several works at once ---- */
+
+static int prepare_batch(const struct stream_batch *batch, const struct work_set *first,
+                         struct engine_work *end)
+{
+    size_t n_leaves = 0;
+    int error = 0;
+
+    for (size_t i = 0; i < batch->n && !error; i++) {
+        /* One more for what before_locked adds. */
+        size_t n_deps = batch->n_deps[i] ? batch->n_deps[i] : first->n;
+
+        error = engine_prepare_locked(batch->works[i], n_deps + 1);
+        n_leaves += batch->is_leaf[i];
+    }
+    return error ? error : engine_prepare_locked(end, batch->n ? n_leaves : first->n);
+}
+
+/* Where very many would have to wait for very many, all of them wait for one marker. Not otherwise: what
+ * waits for a marker cannot have its effect before the end of what the marker waits for. */
+static int gather(struct stream *stream, const struct stream_batch *batch, struct work_set *first)
+{
+    enum { EDGES_MAX = 4096 };
+    struct engine_work *marker;
+    size_t n_roots = 0;
+    int error;
+
+    for (size_t i = 0; i < batch->n; i++)
+        n_roots += !batch->n_deps[i];
+    if (first->n < 2 || n_roots <= EDGES_MAX / first->n)
+        return 0;
+    marker = engine_marker_new(&stream->context->queue);
+    if (!marker)
+        return -ENOMEM;
+    error = engine_enqueue_locked(marker, first->items, first->n);
+    first->n = 0;
+    if (!error)
+        error = work_set_add(first, marker);
+    /* Incomplete works are held by their queue. */
+    engine_work_unref_locked(marker);
+    return error;
+}
+
+/* scratch has room for any item's dependencies and for all items. */
+static void enqueue_batch(const struct stream_batch *batch, const struct work_set *first,
+                          struct engine_work **scratch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        size_t n = 0;
+
+        for (size_t k = 0; k < batch->n_deps[i]; k++)
+            scratch[n++] = batch->works[batch->deps[i][k]];
+        for (size_t k = 0; k < first->n && !batch->n_deps[i]; k++)
+            scratch[n++] = first->items[k];
+        scratch[n++] = batch->before_locked ? batch->before_locked(batch->argument, i) : NULL;
+        engine_enqueue_prepared_locked(batch->works[i], scratch, n);
+    }
+}
+
+static int batch_locked(struct stream *stream, const struct stream_batch *batch, struct work_set *first,
+                        struct engine_work *end)
+{
+    struct engine_work **scratch;
+    size_t n_leaves = 0, wanted;
+    int error = collect(first, stream);
+
+    for (size_t i = 0; i < batch->n_also && !error; i++)
+        error = work_set_add(first, batch->also[i]);
+    if (!error)
+        error = gather(stream, batch, first);
+    wanted = (batch->n > first->n ? batch->n : first->n) + 1;
+    if (!error)
+        error = prepare_batch(batch, first, end);
+    if (!error)
+        error = reserve_extras(stream, batch->n);
+    if (error)
+        return error;
+    scratch = calloc(wanted, sizeof(struct engine_work *));
+    if (!scratch)
+        return -ENOMEM;
+    enqueue_batch(batch, first, scratch);
+    if (batch->n)
+        drop_frontier(stream);
+    for (size_t i = 0; i < batch->n; i++) {
+        if (!batch->is_leaf[i])
+            continue;
+        scratch[n_leaves++] = batch->works[i];
+        if (!stream->last)
+            stream->last = engine_work_ref(batch->works[i]);
+        else
+            add_extra(stream, batch->works[i]);
+    }
+    engine_enqueue_prepared_locked(end, batch->n ? scratch : first->items, batch->n ? n_leaves : first->n);
+    free(scratch);
+    return 0;
+}
+
+CUresult stream_submit_batch(struct stream *stream, const struct stream_batch *batch, struct engine_work *end)
+{
+    struct work_set first;
+
+    engine_wait_for_room(&stream->context->queue);
+    work_set_init(&first);
+    engine_lock();
+    int error = batch_locked(stream, batch, &first, end);
+    engine_unlock();
+    work_set_done(&first);
+    return process_result(error);
+}
+
+CUresult stream_submit_aside(struct stream *stream, struct engine_work *work)
+{
+    struct work_set deps;
+    int error;
+
+    work_set_init(&deps);
+    engine_lock();
+    error = collect(&deps, stream);
+    if (!error)
+        error = engine_enqueue_locked(work, deps.items, deps.n);
+    engine_unlock();
+    work_set_done(&deps);
+    return process_result(error);
 }
 
 CUresult stream_add_wait(struct stream *stream, struct engine_work *work)
@@ -212,6 +356,7 @@ static void stream_free(void *object)
     drop_frontier(stream);
     engine_unlock();
     free(stream->extras);
+    graph_nodes_done(&stream->captured);
     if (!stream->is_legacy)
         object_unref(stream->context);
     free(stream);
@@ -356,6 +501,7 @@ static void drop_streams_of_thread(struct context *context, void *argument)
 
     if (!stream)
         return;
+    capture_stream_ended(stream);
     stream_unlink(stream);
     object_unref(stream);
 }
@@ -376,6 +522,7 @@ void stream_drop_all(struct context *context)
         struct stream *next = stream->next;
 
         object_retire(stream);
+        capture_stream_ended(stream);
         object_unref(stream);
         stream = next;
     }

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "softgpu/driver/capture.h"
 #include "softgpu/driver/segment.h"
 #include "softgpu/driver/space.h"
 
@@ -61,9 +62,18 @@ static enum place place_of(enum space_kind kind)
     }
 }
 
+/* Arrays are reached by name only, kernels' own memory not at all, and mapped ranges as far as cuMemSetAccess let
+ * any device. */
+static bool may_touch(const struct space_allocation *allocation, bool is_array, bool writes)
+{
+    if (allocation->kind == SPACE_MAPPED && !(writes ? allocation->write_mask : allocation->device_mask))
+        return false;
+    return allocation->kind != SPACE_KERNEL_HEAP && is_array == (allocation->kind == SPACE_ARRAY);
+}
+
 /* Where this process touches a side, and what kind of memory that is. False: it is not all there. */
-static bool side_resolve(const struct transfer_side *side, const struct transfer_box *box, char **ret_host,
-                         enum place *ret_place)
+static bool side_resolve(const struct transfer_side *side, const struct transfer_box *box, bool writes,
+                         char **ret_host, enum place *ret_place)
 {
     struct space_allocation allocation;
     uint64_t bytes;
@@ -72,7 +82,7 @@ static bool side_resolve(const struct transfer_side *side, const struct transfer
         return false;
     if (space_resolve(side->address, bytes, ret_host, &allocation)) {
         *ret_place = place_of(allocation.kind);
-        return true;
+        return may_touch(&allocation, side->is_array, writes);
     }
     if (!side->may_be_pageable || !side->address || segment_window_touches(side->address, bytes))
         return false;
@@ -100,8 +110,8 @@ static void copy_run(struct engine_work *work)
     char *to, *from = self->staging;
     enum place place;
 
-    if (!side_resolve(&copy->destination, &copy->box, &to, &place) ||
-        (!from && !side_resolve(&copy->source, &copy->box, &from, &place))) {
+    if (!side_resolve(&copy->destination, &copy->box, true, &to, &place) ||
+        (!from && !side_resolve(&copy->source, &copy->box, false, &from, &place))) {
         context_fail(self->context, CUDA_ERROR_ILLEGAL_ADDRESS);
         return;
     }
@@ -137,30 +147,96 @@ static bool try_stage(struct copy_work *self, const char *from)
     return self->staging != NULL;
 }
 
+static struct copy_work *copy_work_new(struct context *context, const struct transfer_copy *copy, bool inside)
+{
+    const struct sgdev_properties *properties = context->device->properties;
+    struct copy_work *self = calloc(1, sizeof(*self));
+
+    if (!self)
+        return NULL;
+    engine_work_init(&self->work, &context->queue, ENGINE_COPY, copy_run, copy_destroy);
+    self->context = context;
+    self->copy = *copy;
+    self->bytes_per_s = inside ? properties->device_copy_bytes_per_s : properties->copy_bytes_per_s;
+    return self;
+}
+
+struct engine_work *transfer_copy_work(struct context *context, const struct transfer_copy *copy)
+{
+    enum place to_place = PLACE_PINNED, from_place = PLACE_PINNED;
+    char *to, *from;
+    bool found = side_resolve(&copy->destination, &copy->box, true, &to, &to_place) &&
+                 side_resolve(&copy->source, &copy->box, false, &from, &from_place);
+    struct copy_work *self = copy_work_new(
+        context, copy, found && to_place == PLACE_DEVICE && from_place == PLACE_DEVICE);
+
+    return self ? &self->work : NULL;
+}
+
+/* A side as a node describes it; the first byte is the side's own, so there are no offsets. */
+static CUmemorytype side_type(const struct transfer_side *side)
+{
+    return side->may_be_pageable ? CU_MEMORYTYPE_UNIFIED : CU_MEMORYTYPE_DEVICE;
+}
+
+static size_t slice_rows(const struct transfer_side *side, const struct transfer_box *box)
+{
+    return side->pitch_bytes ? side->slice_bytes / side->pitch_bytes : box->height;
+}
+
+static CUgraphNodeParams copy_node(const struct stream *stream, const struct transfer_copy *copy)
+{
+    const struct transfer_side *to = &copy->destination, *from = &copy->source;
+
+    return (CUgraphNodeParams){.type = CU_GRAPH_NODE_TYPE_MEMCPY,
+                               .memcpy = {.copyCtx = (CUcontext)stream->context,
+                                          .copyParams = {.srcMemoryType = side_type(from),
+                                                         .srcDevice = from->address,
+                                                         .srcPitch = from->pitch_bytes,
+                                                         .srcHeight = slice_rows(from, &copy->box),
+                                                         .dstMemoryType = side_type(to),
+                                                         .dstDevice = to->address,
+                                                         .dstPitch = to->pitch_bytes,
+                                                         .dstHeight = slice_rows(to, &copy->box),
+                                                         .WidthInBytes = copy->box.width_bytes,
+                                                         .Height = copy->box.height,
+                                                         .Depth = copy->box.depth}}};
+}
+
+/* A copy that waits cannot be captured, and may be forbidden while another stream captures. */
+static bool copy_is_captured(struct stream *stream, const struct transfer_copy *copy, enum transfer_mode mode,
+                             CUresult *ret_result)
+{
+    CUgraphNodeParams node = copy_node(stream, copy);
+
+    if (mode == TRANSFER_ASYNC)
+        return capture_node(stream, &node, ret_result);
+    *ret_result = capture_forbid_in(stream);
+    if (!*ret_result)
+        *ret_result = capture_forbid();
+    return *ret_result != CUDA_SUCCESS;
+}
+
 CUresult transfer_copy(struct stream *stream, const struct transfer_copy *copy, enum transfer_mode mode)
 {
-    const struct sgdev_properties *properties = stream->context->device->properties;
     enum place to_place, from_place;
     char *to, *from;
+    CUresult result;
     bool waits;
 
     if (!copy->box.width_bytes || !copy->box.height || !copy->box.depth)
         return CUDA_SUCCESS;
-    if (!side_resolve(&copy->destination, &copy->box, &to, &to_place) ||
-        !side_resolve(&copy->source, &copy->box, &from, &from_place))
+    if (copy_is_captured(stream, copy, mode, &result))
+        return result;
+    if (!side_resolve(&copy->destination, &copy->box, true, &to, &to_place) ||
+        !side_resolve(&copy->source, &copy->box, false, &from, &from_place))
         return CUDA_ERROR_INVALID_VALUE;
 
-    struct copy_work *self = calloc(1, sizeof(*self));
+    bool inside = to_place == PLACE_DEVICE && from_place == PLACE_DEVICE;
+    struct copy_work *self = copy_work_new(stream->context, copy, inside);
 
     if (!self)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    engine_work_init(&self->work, &stream->context->queue, ENGINE_COPY, copy_run, copy_destroy);
-    self->context = stream->context;
-    self->copy = *copy;
-
-    bool inside = to_place == PLACE_DEVICE && from_place == PLACE_DEVICE;
-
-    self->bytes_per_s = inside ? properties->device_copy_bytes_per_s : properties->copy_bytes_per_s;
     if (mode == TRANSFER_SYNC)
         waits = !inside;
     else
@@ -189,7 +265,7 @@ static void fill_run(struct engine_work *work)
     enum place place;
     char *to;
 
-    if (!side_resolve(&fill->destination, &fill->box, &to, &place)) {
+    if (!side_resolve(&fill->destination, &fill->box, true, &to, &place)) {
         context_fail(self->context, CUDA_ERROR_ILLEGAL_ADDRESS);
         return;
     }
@@ -205,24 +281,55 @@ static void fill_destroy(struct engine_work *work)
     free(work);
 }
 
+struct engine_work *transfer_fill_work(struct context *context, const struct transfer_fill *fill)
+{
+    struct fill_work *self = calloc(1, sizeof(*self));
+
+    if (!self)
+        return NULL;
+    engine_work_init(&self->work, &context->queue, ENGINE_COMPUTE, fill_run, fill_destroy);
+    self->context = context;
+    self->fill = *fill;
+    return &self->work;
+}
+
+static bool fill_is_captured(struct stream *stream, const struct transfer_fill *fill, enum transfer_mode mode,
+                             CUresult *ret_result)
+{
+    CUgraphNodeParams node = {.type = CU_GRAPH_NODE_TYPE_MEMSET,
+                              .memset = {.dst = fill->destination.address,
+                                         .pitch = fill->destination.pitch_bytes,
+                                         .value = fill->value,
+                                         .elementSize = fill->value_bytes,
+                                         .width = fill->box.width_bytes / fill->value_bytes,
+                                         .height = fill->box.height,
+                                         .ctx = (CUcontext)stream->context}};
+
+    if (mode == TRANSFER_ASYNC)
+        return capture_node(stream, &node, ret_result);
+    *ret_result = capture_forbid_in(stream);
+    if (!*ret_result)
+        *ret_result = capture_forbid();
+    return *ret_result != CUDA_SUCCESS;
+}
+
 CUresult transfer_fill(struct stream *stream, const struct transfer_fill *fill, enum transfer_mode mode)
 {
+    struct engine_work *work;
     enum place place;
+    CUresult result;
     char *to;
 
     if (!fill->box.width_bytes || !fill->box.height)
         return CUDA_SUCCESS;
-    if (!side_resolve(&fill->destination, &fill->box, &to, &place))
+    if (fill_is_captured(stream, fill, mode, &result))
+        return result;
+    if (!side_resolve(&fill->destination, &fill->box, true, &to, &place))
         return CUDA_ERROR_INVALID_VALUE;
-
-    struct fill_work *self = calloc(1, sizeof(*self));
-
-    if (!self)
+    work = transfer_fill_work(stream->context, fill);
+    if (!work)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    engine_work_init(&self->work, &stream->context->queue, ENGINE_COMPUTE, fill_run, fill_destroy);
-    self->context = stream->context;
-    self->fill = *fill;
     if (mode == TRANSFER_SYNC && place != PLACE_DEVICE)
-        return stream_submit_and_wait(stream, &self->work);
-    return stream_submit_and_forget(stream, &self->work);
+        return stream_submit_and_wait(stream, work);
+    return stream_submit_and_forget(stream, work);
 }

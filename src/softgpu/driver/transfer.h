@@ -8,6 +8,7 @@
 /* One side of a copy: where its first byte is and how rows and slices lie apart. */
 struct transfer_side {
     uint64_t address;
+    bool is_array;        /* address lies in an array, and may in nothing else */
     bool may_be_pageable; /* memory that the driver did not allocate is the caller's own; else it is an error
                            */
     uint64_t pitch_bytes, slice_bytes;
@@ -39,6 +40,17 @@ enum transfer_mode {
 CUresult transfer_copy(struct stream *stream, const struct transfer_copy *copy, enum transfer_mode mode);
 /* Never waits, unless in SYNC mode and on memory the host can see. */
 CUresult transfer_fill(struct stream *stream, const struct transfer_fill *fill, enum transfer_mode mode);
+
+/* The same as work of context, one reference for the caller, not enqueued: for who submits it later. The box
+ * has bytes; where they are is found out when the work runs. NULL: no memory. */
+struct engine_work *transfer_copy_work(struct context *context, const struct transfer_copy *copy);
+struct engine_work *transfer_fill_work(struct context *context, const struct transfer_fill *fill);
+
+/* The copy that a description in three dimensions means, and the fill that width elements of value_bytes in
+ * height rows are. INVALID_VALUE, INVALID_HANDLE. */
+CUresult transfer_describe_3d(const CUDA_MEMCPY3D *description, struct transfer_copy *ret_copy);
+CUresult transfer_describe_fill(CUdeviceptr to, size_t pitch_bytes, uint32_t value, unsigned value_bytes,
+                                size_t width, size_t height, struct transfer_fill *ret_fill);
 
 /* Modelled time for bytes at a rate; a rate of 0 costs nothing. */
 uint64_t transfer_duration_ns(uint64_t bytes, uint64_t bytes_per_s);

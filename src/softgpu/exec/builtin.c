@@ -1,6 +1,6 @@
-/* The functions that a driver provides to PTX: vprintf and __assertfail. Found by name when a call is
- * decoded; all they read from the kernel's memory goes through memory.c. malloc and free of the device heap
- * are not among them: kernels that use them are unsupported. */
+/* The functions that a driver provides to PTX: vprintf, __assertfail, malloc and free. Found by name when a
+ * call is decoded; all they read from the kernel's memory goes through memory.c, and the heap is the
+ * launch's. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,16 +79,50 @@ static enum insn_next run_assertfail(struct warp *warp, const struct insn *insn,
     return grid_fault(warp, insn, memory.lane, EXEC_FAULT_ASSERT, 0, what);
 }
 
+static enum insn_next run_malloc(struct warp *warp, const struct insn *insn, uint32_t mask)
+{
+    const struct exec_launch *launch = warp->block->grid->launch;
+    const struct call_site *site = insn->call;
+
+    for_each_lane(lane, mask)
+    {
+        uint64_t bytes = call_argument(warp, &site->args[0], lane);
+        uint64_t address = launch->heap_take ? launch->heap_take(launch->heap_owner, bytes) : 0;
+
+        if (site->n_returns)
+            call_result(warp, &site->returns[0], lane, address);
+    }
+    return NEXT_GO;
+}
+
+static enum insn_next run_free(struct warp *warp, const struct insn *insn, uint32_t mask)
+{
+    const struct exec_launch *launch = warp->block->grid->launch;
+
+    for_each_lane(lane, mask)
+    {
+        uint64_t address = call_argument(warp, &insn->call->args[0], lane);
+
+        if (address && (!launch->heap_give || launch->heap_give(launch->heap_owner, address)))
+            return grid_fault(warp, insn, lane, EXEC_FAULT_ILLEGAL_ADDRESS, address,
+                              "free of what malloc did not give");
+    }
+    return NEXT_GO;
+}
+
 struct builtin {
     const char *name;
     insn_run run;
+    uint8_t return_bytes;
     uint8_t n_params;
     uint8_t param_bytes[5];
 };
 
 static const struct builtin builtins[] = {
-    {"vprintf", run_vprintf, 2, {8, 8}},
-    {"__assertfail", run_assertfail, 5, {8, 8, 4, 8, 8}},
+    {"vprintf", run_vprintf, 4, 2, {8, 8}},
+    {"__assertfail", run_assertfail, 0, 5, {8, 8, 4, 8, 8}},
+    {"malloc", run_malloc, 8, 1, {8}},
+    {"free", run_free, 0, 1, {8}},
 };
 
 static const struct builtin *find(const char *name)
@@ -115,8 +149,8 @@ int builtin_check(const struct function *callee, const struct call_site *site)
     for (uint32_t i = 0; i < site->n_args; i++)
         if (site->args[i].size_bytes != builtin->param_bytes[i])
             return -ENOTSUP;
-    if (site->n_returns > 1 ||
-        (site->n_returns == 1 && !site->returns[0].unused && site->returns[0].size_bytes != 4))
+    if (site->n_returns > 1 || (site->n_returns == 1 && !site->returns[0].unused &&
+                                site->returns[0].size_bytes != builtin->return_bytes))
         return -ENOTSUP;
     return 0;
 }

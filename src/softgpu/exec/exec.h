@@ -58,6 +58,7 @@ int exec_program_bind(struct exec_program *program, const uint64_t *addresses, v
 struct exec_range {
     uint64_t base, end; /* device addresses [base, end) */
     char *host;         /* where this process sees base */
+    bool is_read_only;  /* stores and atomics fault */
 };
 
 /* The address space of a context: find() answers which allocation holds addr, false when none does. Called
@@ -93,6 +94,11 @@ struct exec_launch {
     void (*print)(void *owner, const char *text,
                   size_t bytes); /* one finished vprintf call at a time, in block order per block */
     void *print_owner;
+    /* malloc and free of kernels; NULL: malloc never has room. take returns 0 when there is none, give not 0
+     * when address is no block's. Called from several threads. */
+    uint64_t (*heap_take)(void *owner, uint64_t bytes);
+    int (*heap_give)(void *owner, uint64_t address);
+    void *heap_owner;
     const volatile uint32_t *cancel; /* may be NULL; non-zero stops the grid with EXEC_FAULT_TIMEOUT */
 };
 

@@ -130,7 +130,7 @@ static uint64_t lane_address(const struct warp *warp, const struct insn *insn, u
 
 /* All lanes in shared memory, or all in one allocation: the usual case, without a loop here. */
 static bool lanes_together(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes,
-                           unsigned align, char *ret_pointers[LANES])
+                           unsigned align, bool writes, char *ret_pointers[LANES])
 {
     struct grid *grid = warp->block->grid;
     struct lanes_access access = {.addresses = lane_array(warp, insn->src[0]),
@@ -151,7 +151,7 @@ static bool lanes_together(struct warp *warp, const struct insn *insn, uint32_t 
         access.host = warp->block->shared;
     } else {
         range = find_range(warp->worker, first);
-        if (!range)
+        if (!range || (writes && range->is_read_only))
             return false;
         access.base = range->base;
         access.size_bytes = range->end - range->base;
@@ -160,10 +160,20 @@ static bool lanes_together(struct warp *warp, const struct insn *insn, uint32_t 
     return grid->lanes->place(&access, ret_pointers);
 }
 
-bool memory_lanes(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes, unsigned align,
-                  char *ret_pointers[LANES])
+static bool is_read_only(struct warp *warp, enum ptx_space space, uint64_t addr)
 {
-    if (lanes_together(warp, insn, mask, bytes, align, ret_pointers))
+    const struct exec_range *range;
+
+    if (space != PTX_SPACE_GLOBAL && (space != PTX_SPACE_GENERIC || memory_space(addr) != PTX_SPACE_GLOBAL))
+        return false;
+    range = find_range(warp->worker, addr);
+    return range && range->is_read_only;
+}
+
+bool memory_lanes(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes, unsigned align,
+                  bool writes, char *ret_pointers[LANES])
+{
+    if (lanes_together(warp, insn, mask, bytes, align, writes, ret_pointers))
         return true;
     memset(ret_pointers, 0, LANES * sizeof *ret_pointers);
     for_each_lane(lane, mask)
@@ -175,7 +185,7 @@ bool memory_lanes(struct warp *warp, const struct insn *insn, uint32_t mask, uns
             return false;
         }
         ret_pointers[lane] = memory_lane(warp, (enum ptx_space)insn->space, lane, addr, bytes);
-        if (!ret_pointers[lane]) {
+        if (!ret_pointers[lane] || (writes && is_read_only(warp, (enum ptx_space)insn->space, addr))) {
             grid_fault(warp, insn, lane, EXEC_FAULT_ILLEGAL_ADDRESS, addr, "illegal address");
             return false;
         }

@@ -47,8 +47,8 @@ enum insn_next run_ret(struct warp *warp, const struct insn *insn, uint32_t mask
 enum insn_next run_exit(struct warp *warp, const struct insn *insn, uint32_t mask);
 enum insn_next run_trap(struct warp *warp, const struct insn *insn, uint32_t mask);
 
-/* builtin.c: functions that PTX calls and the driver provides: vprintf, __assertfail. NULL: not one of them.
- */
+/* builtin.c: functions that PTX calls and the driver provides: vprintf, __assertfail, malloc, free. NULL: not
+ * one of them. */
 insn_run builtin_find(const char *name);
 /* 0, or -ENOTSUP when a call passes other parameters than the function has. */
 int builtin_check(const struct function *callee, const struct call_site *site);

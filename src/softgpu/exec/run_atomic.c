@@ -22,7 +22,7 @@ enum insn_next run_atomic(struct warp *warp, const struct insn *insn, uint32_t m
     const void *b = insn->n_src > 2 ? lane_array(warp, insn->src[2]) : NULL;
     void *to = insn->dst[0] == OPERAND_NONE ? NULL : lane_array(warp, insn->dst[0]);
 
-    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, pointers))
+    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, true, pointers))
         return NEXT_STOP;
     warp->spent += ATOMIC_TURN_INSTRUCTIONS;
     for_each_lane(lane, mask)

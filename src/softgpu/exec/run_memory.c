@@ -89,7 +89,7 @@ enum insn_next run_load(struct warp *warp, const struct insn *insn, uint32_t mas
     char *pointers[LANES];
     void *to = lane_array(warp, insn->dst[0]);
 
-    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, pointers))
+    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, false, pointers))
         return NEXT_STOP;
     ops(warp)->load(to, pointers, 0, insn->bytes, mask);
     return after_load(insn);
@@ -100,7 +100,7 @@ enum insn_next run_store(struct warp *warp, const struct insn *insn, uint32_t ma
     char *pointers[LANES];
     const void *from = lane_array(warp, insn->src[1]);
 
-    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, pointers))
+    if (!memory_lanes(warp, insn, mask, insn->bytes, insn->bytes, true, pointers))
         return NEXT_STOP;
     ops(warp)->store(from, pointers, 0, insn->bytes, mask);
     return NEXT_GO;
@@ -112,7 +112,7 @@ enum insn_next run_load_any(struct warp *warp, const struct insn *insn, uint32_t
     char *pointers[LANES];
     unsigned total = (unsigned)insn->bytes * insn->n_dst;
 
-    if (!memory_lanes(warp, insn, mask, total, total, pointers))
+    if (!memory_lanes(warp, insn, mask, total, total, false, pointers))
         return NEXT_STOP;
     for (unsigned i = 0; i < insn->n_dst; i++) {
         bool direct = insn->dst[i] != OPERAND_NONE && insn->dst_bytes[i] == insn->bytes;
@@ -131,7 +131,7 @@ enum insn_next run_store_any(struct warp *warp, const struct insn *insn, uint32_
     char *pointers[LANES];
     unsigned n = insn->n_src - 1u, total = (unsigned)insn->bytes * n;
 
-    if (!memory_lanes(warp, insn, mask, total, total, pointers))
+    if (!memory_lanes(warp, insn, mask, total, total, true, pointers))
         return NEXT_STOP;
     for (unsigned i = 0; i < n; i++) {
         const void *from = lane_array(warp, insn->src[i + 1]);

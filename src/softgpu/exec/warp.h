@@ -175,7 +175,7 @@ enum ptx_space memory_space(uint64_t addr);
 /* Host pointers for all lanes of an access of bytes bytes at src[0] + imm, aligned to align. False: fault
  * recorded. Lanes outside mask get a pointer that must not be used. */
 bool memory_lanes(struct warp *warp, const struct insn *insn, uint32_t mask, unsigned bytes, unsigned align,
-                  char *ret_pointers[LANES]);
+                  bool writes, char *ret_pointers[LANES]);
 
 /* ---- grid.c ---- */
 
