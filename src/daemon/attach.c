@@ -13,24 +13,9 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/process.h"
 #include "daemon/reaper.h"
 #include "wire/control.h"
-
-/* The name of a process as the kernel has it, made fit to print; "" when it cannot be read. */
-static void read_command(int pid, char *buf, size_t buf_bytes)
-{
-    char path[40];
-    CLEANUP_FCLOSE FILE *f = NULL;
-
-    snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-    f = fopen(path, "re");
-    if (!f || !fgets(buf, (int)buf_bytes, f))
-        buf[0] = '\0';
-    buf[strcspn(buf, "\n")] = '\0';
-    for (char *c = buf; *c; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
-}
 
 /* Fills who and returns a pidfd of the peer, or negative errno. */
 static int identify(const struct conn *conn, const struct control_attach *request,
@@ -44,7 +29,7 @@ static int identify(const struct conn *conn, const struct control_attach *reques
         return pidfd;
     if (who.process.pid > 0 && clock_process_start(who.process.pid, &who.process.start_ticks) < 0)
         who.process.pid = 0;
-    read_command(who.process.pid, who.command, sizeof(who.command));
+    process_command(who.process.pid, who.command, sizeof(who.command));
     /* It lives still, so the pid was its own while its start time was read. */
     if (poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 0) != 0) {
         close(pidfd);
@@ -62,6 +47,11 @@ static int grant_slot(struct conn *conn, struct instance *instance, const struct
 
     if (pidfd < 0)
         return error_fail(err, pidfd, "the process that attaches cannot be watched: %s", strerror(-pidfd));
+    r = server_check_descriptor(pidfd, err);
+    if (r < 0) {
+        close(pidfd);
+        return r;
+    }
     reaper_replace(instance, &who);
     r = ledger_slot_grant(&instance->areas, who.process.pid, who.process.start_ticks, who.kind, who.command,
                           &attached->slot, &attached->slot_generation);
@@ -91,18 +81,14 @@ static int reopen_read_only(int fd)
     return fresh < 0 ? -errno : fresh;
 }
 
-/* The instance that the request may join, or NULL with err filled. */
-static struct instance *find_joinable(const struct conn *conn, const struct control_attach *request,
-                                      struct error *err)
+struct instance *attach_find(const struct conn *conn, const char *name, struct error *err)
 {
     struct instance *instance = NULL;
 
-    if (!memchr(request->instance, '\0', sizeof(request->instance)))
-        error_fail(err, -EBADMSG, "the instance's name in the attach request has no end");
-    else if (request->kind > CONTROL_CLIENT_OBSERVER)
-        error_fail(err, -EINVAL, "%u is not a kind of client that this vgpud knows", request->kind);
+    if (!memchr(name, '\0', CONTROL_INSTANCE_MAX))
+        error_fail(err, -EBADMSG, "the instance's name in the request has no end");
     else
-        instance_find(conn->daemon, request->instance, conn->peer.uid, &instance, err);
+        instance_find(conn->daemon, name, conn->peer.uid, &instance, err);
     if (!instance)
         return NULL;
     if (instance->orphaned) {
@@ -112,6 +98,22 @@ static struct instance *find_joinable(const struct conn *conn, const struct cont
                    instance->facts.name);
         return NULL;
     }
+    return instance;
+}
+
+/* The instance that the request may join, or NULL with err filled. */
+static struct instance *find_joinable(const struct conn *conn, const struct control_attach *request,
+                                      struct error *err)
+{
+    struct instance *instance;
+
+    if (request->kind > CONTROL_CLIENT_OBSERVER) {
+        error_fail(err, -EINVAL, "%u is not a kind of client that this vgpud knows", request->kind);
+        return NULL;
+    }
+    instance = attach_find(conn, request->instance, err);
+    if (!instance)
+        return NULL;
     if (instance->stopping && request->kind != CONTROL_CLIENT_OBSERVER) {
         error_fail(err, -ESTALE, "instance '%s' is being stopped", instance->facts.name);
         return NULL;

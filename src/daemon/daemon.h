@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "daemon/inventory.h"
+#include "daemon/reconcile.h"
 #include "daemon/server.h"
 
 struct instance;
@@ -25,11 +26,13 @@ struct daemon {
     uint64_t started_ns;
     struct server server;
     struct inventory inventory;
+    struct reconcile reconcile; /* what drivers say of processes */
     struct instance *instances;
     unsigned n_instances;
     uint64_t last_sequence;                        /* of instances */
     struct grant_waiting *waiting, **waiting_tail; /* first come, first served */
-    uv_timer_t heartbeat, housekeeping;
+    struct sweep *sweeps;                          /* reap requests that wait */
+    uv_timer_t heartbeat, housekeeping, sweep_timer, linger_timer;
     uv_signal_t signals[2];
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/units.h"
+#include "daemon/memory.h"
 #include "place/place.h"
 
 /* A set of devices by their number in the inventory. */
@@ -265,6 +266,32 @@ int grant_try(struct daemon *daemon, const struct grant_request *request, struct
     return grant_with_claims(daemon, request, conn, claimed, ret_instance, err);
 }
 
+/* ---- the answer ---- */
+
+static json_t *grant_json(const struct daemon *daemon, const struct instance *instance)
+{
+    const struct inventory *inventory = &daemon->inventory;
+    int number = inventory_find(inventory, instance->facts.devices[0].uuid);
+    enum inventory_kind kind =
+        number < 0 ? INVENTORY_NVIDIA : inventory_at(inventory, (unsigned)number)->kind;
+    const struct inventory_source *source = &inventory->sources[kind];
+
+    return json_pack("{s:o, s:s, s:s, s:s, s:i}", "instance", instance_json(instance, false), "driver_kind",
+                     inventory_kind_name(kind), "driver_dir", source->driver_dir, "softgpu_dir",
+                     daemon->softgpu_dir, "driver_device_count", (int)source->n_devices);
+}
+
+int grant_answer(struct instance *instance, struct conn *conn)
+{
+    memory_set_failed(false);
+    if (conn_try_answer(conn, grant_json(instance->daemon, instance)) == 0)
+        return 0;
+    instance->lease = NULL;
+    instance->persistent = false;
+    instance_settle(instance);
+    return -ENOMEM;
+}
+
 /* ---- the queue ---- */
 
 int grant_wait(struct daemon *daemon, const struct grant_request *request, struct conn *conn)
@@ -322,9 +349,9 @@ void grant_serve(struct daemon *daemon)
 
     while ((conn = serve_one(daemon, &instance, &err))) {
         grant_forget(daemon, conn);
-        if (instance)
-            conn_answer(conn, grant_json(daemon, instance));
-        else
+        if (instance && grant_answer(instance, conn) < 0)
+            error_fail(&err, -ENOMEM, "vgpud is out of memory");
+        if (err.code)
             conn_answer_error(conn, &err);
         instance = NULL;
         err = (struct error){0};
@@ -356,17 +383,4 @@ int grant_change(struct daemon *daemon, struct instance *instance, const struct 
         instance->facts.overcommit = true;
     instance_set_limits(instance, limits_bytes);
     return 0;
-}
-
-json_t *grant_json(const struct daemon *daemon, const struct instance *instance)
-{
-    const struct inventory *inventory = &daemon->inventory;
-    int number = inventory_find(inventory, instance->facts.devices[0].uuid);
-    enum inventory_kind kind =
-        number < 0 ? INVENTORY_NVIDIA : inventory_at(inventory, (unsigned)number)->kind;
-    const struct inventory_source *source = &inventory->sources[kind];
-
-    return json_pack("{s:o, s:s, s:s, s:s, s:i}", "instance", instance_json(instance, false), "driver_kind",
-                     inventory_kind_name(kind), "driver_dir", source->driver_dir, "softgpu_dir",
-                     daemon->softgpu_dir, "driver_device_count", (int)source->n_devices);
 }

@@ -51,7 +51,8 @@ void grant_serve(struct daemon *daemon);
 int grant_change(struct daemon *daemon, struct instance *instance, const struct reservation_request *memory,
                  struct error *err);
 
-/* The answer to a granted request. */
-json_t *grant_json(const struct daemon *daemon, const struct instance *instance);
+/* Answers a granted request. -ENOMEM: that could not be made, the instance is gone again, and conn waits for
+ * an error. */
+int grant_answer(struct instance *instance, struct conn *conn);
 
 #endif

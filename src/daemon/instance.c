@@ -14,6 +14,7 @@
 #include "daemon/grant.h"
 #include "daemon/reaper.h"
 #include "daemon/say.h"
+#include "daemon/sweep.h"
 
 bool instance_name_ok(const char *text)
 {
@@ -97,10 +98,11 @@ int instance_new(struct daemon *daemon, const struct state_instance *wanted, str
     r = make_areas(&facts, &areas, err);
     if (r < 0)
         return r;
-    instance = instance_link(daemon, &facts);
+    r = server_check_descriptor(areas.ledger_fd, err);
+    instance = r == 0 ? instance_link(daemon, &facts) : NULL;
     if (!instance) {
         ledger_areas_free(&areas);
-        return error_fail(err, -ENOMEM, "vgpud is out of memory");
+        return r < 0 ? r : error_fail(err, -ENOMEM, "vgpud is out of memory");
     }
     instance->areas = areas;
     instance->lease = lease;
@@ -127,6 +129,7 @@ static void instance_end(struct instance *instance)
     daemon->n_instances--;
     say("instance %s (%s) ended", instance->facts.id, instance->facts.name);
     reaper_forget_all(instance);
+    sweep_instance_ended(instance);
     while (instance->waiters) {
         struct instance_waiter *waiter = instance->waiters;
 
@@ -147,6 +150,14 @@ void instance_settle(struct instance *instance)
 {
     if (!instance->lease && !instance->n_clients && (!instance->persistent || instance->stopping))
         instance_end(instance);
+}
+
+void instance_settle_all(struct daemon *daemon)
+{
+    for (struct instance *i = daemon->instances, *next; i; i = next) {
+        next = i->next;
+        instance_settle(i);
+    }
 }
 
 /* ---- finding ---- */

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "daemon/reconcile.h"
 #include "daemon/state.h"
 #include "ledger/ledger.h"
 
@@ -37,8 +38,13 @@ struct client {
     struct client *next;
     struct instance *instance;
     struct client_identity who;
+    struct reconcile_figure driver[LEDGER_DEVICES_MAX];
     int pidfd;
-    bool dead; /* ended, and its slot could not be reaped yet */
+    bool dead;    /* ended, and its slot is not reaped yet */
+    bool exiting; /* and worth waiting for, when a sweep looked last */
+    uint64_t exiting_since_ns; /* when a sweep saw that first; 0: never */
+    unsigned linger_kinds;     /* dead; kinds of devices, as bits, whose drivers may still hold its memory */
+    uint64_t ended_ns;         /* then: since when */
     uv_poll_t watch;
 };
 
@@ -60,6 +66,7 @@ struct instance {
     struct ledger_areas areas; /* all zero when orphaned */
     struct client *clients;
     unsigned n_clients; /* that live */
+    uint64_t reaped_total; /* slots taken back from the dead */
     struct instance_waiter *waiters;
     uv_timer_t grace; /* while stopping: when patience ends */
     bool killed;      /* patience ended once already */
@@ -86,6 +93,9 @@ void instance_set_limits(struct instance *instance, const uint64_t *limits_bytes
 
 /* Ends the instance if nothing holds it any more; it is freed then. Saves the state. */
 void instance_settle(struct instance *instance);
+
+/* The same for all of them. */
+void instance_settle_all(struct daemon *daemon);
 
 /* Revokes the instance and ends its processes: SIGTERM now, SIGKILL after grace_ms. Repeatable; a shorter
  * grace wins. The instance may be gone on return. */

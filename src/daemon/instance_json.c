@@ -4,9 +4,11 @@
 
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
 
 struct totals {
     uint64_t limit_bytes, used_bytes, peak_bytes, denied_total;
+    struct reconcile_figure driver;
     bool over_limit;
 };
 
@@ -27,7 +29,9 @@ static json_t *device_json(const struct instance *instance, unsigned d, struct t
     int number = inventory_find(&instance->daemon->inventory, device->uuid);
     const struct inventory_device *known =
         number < 0 ? NULL : inventory_at(&instance->daemon->inventory, (unsigned)number);
+    struct reconcile_figure driver = reconcile_sum(instance, d);
     struct ledger_usage usage = {0};
+    json_t *object;
     char uuid[UUID_TEXT_BYTES];
     bool over_limit;
 
@@ -39,14 +43,17 @@ static json_t *device_json(const struct instance *instance, unsigned d, struct t
     totals->peak_bytes += usage.peak_bytes;
     totals->denied_total += usage.denied_total;
     totals->over_limit |= over_limit;
-    return json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "uuid", uuid_format(device->uuid, uuid),
-                     "name", known ? json_string(known->name) : json_null(), "kind",
-                     known ? json_string(inventory_kind_name(known->kind)) : json_null(),
-                     "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes, "memory_limit_bytes",
-                     (json_int_t)device->memory_limit_bytes, "memory_used_bytes",
-                     figure(instance, usage.used_bytes), "memory_peak_bytes",
-                     figure(instance, usage.peak_bytes), "denied_total",
-                     figure(instance, usage.denied_total), "over_limit", over_limit);
+    reconcile_add(&totals->driver, &driver);
+    object =
+        json_pack("{s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:b}", "uuid", uuid_format(device->uuid, uuid),
+                  "name", known ? json_string(known->name) : json_null(), "kind",
+                  known ? json_string(inventory_kind_name(known->kind)) : json_null(),
+                  "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes, "memory_limit_bytes",
+                  (json_int_t)device->memory_limit_bytes, "memory_used_bytes",
+                  figure(instance, usage.used_bytes), "memory_peak_bytes", figure(instance, usage.peak_bytes),
+                  "denied_total", figure(instance, usage.denied_total), "over_limit", over_limit);
+    reconcile_set_figures(object, &driver);
+    return object;
 }
 
 static const char *state_name(const struct instance *instance, bool over_limit)
@@ -67,6 +74,25 @@ static const char *client_kind_name(uint32_t kind)
     return kind < sizeof(names) / sizeof(*names) ? names[kind] : "unknown";
 }
 
+/* What the driver says the process holds, in all and on each device. */
+static void set_driver_figures(json_t *object, const struct client *client)
+{
+    struct reconcile_figure sum = {.known = true, .compared = true};
+    json_t *devices = json_array();
+
+    for (unsigned d = 0; d < client->instance->facts.n_devices; d++) {
+        const struct reconcile_figure *figure = &client->driver[d];
+        char uuid[UUID_TEXT_BYTES];
+        json_t *row = json_pack("{s:s}", "uuid", uuid_format(client->instance->facts.devices[d].uuid, uuid));
+
+        reconcile_set_figures(row, figure);
+        json_array_append_new(devices, row);
+        reconcile_add(&sum, figure);
+    }
+    reconcile_set_figures(object, &sum);
+    json_object_set_new(object, "devices", devices);
+}
+
 static json_t *client_json(const struct instance *instance, const struct client *client,
                            const struct ledger_slot_usage *rows, size_t n_rows)
 {
@@ -82,17 +108,20 @@ static json_t *client_json(const struct instance *instance, const struct client 
 
 static json_t *clients_json(const struct instance *instance)
 {
-    struct ledger_slot_usage *rows = calloc(LEDGER_SLOTS_MAX, sizeof(*rows));
+    struct ledger_slot_usage *rows = memory_new(LEDGER_SLOTS_MAX, sizeof(*rows));
     size_t n_rows =
         rows && !instance->orphaned ? ledger_slots_read(instance->areas.ledger, rows, LEDGER_SLOTS_MAX) : 0;
     json_t *array = json_array();
 
     for (const struct client *c = instance->clients; c; c = c->next) {
+        json_t *object;
+
         if (c->dead)
             continue;
-        json_array_append_new(array, instance->orphaned ? json_pack("{s:i, s:n}", "pid", c->who.process.pid,
-                                                                    "memory_used_bytes")
-                                                        : client_json(instance, c, rows, n_rows));
+        object = instance->orphaned ? json_pack("{s:i, s:n}", "pid", c->who.process.pid, "memory_used_bytes")
+                                    : client_json(instance, c, rows, n_rows);
+        set_driver_figures(object, c);
+        json_array_append_new(array, object);
     }
     free(rows);
     return array;
@@ -101,7 +130,7 @@ static json_t *clients_json(const struct instance *instance)
 json_t *instance_json(const struct instance *instance, bool with_clients)
 {
     const struct state_instance *facts = &instance->facts;
-    struct totals totals = {0};
+    struct totals totals = {.driver = {.known = true, .compared = true}};
     json_t *devices = json_array(), *object;
 
     for (unsigned d = 0; d < facts->n_devices; d++)
@@ -115,6 +144,7 @@ json_t *instance_json(const struct instance *instance, bool with_clients)
     json_object_set_new(object, "memory_used_bytes", figure(instance, totals.used_bytes));
     json_object_set_new(object, "memory_peak_bytes", figure(instance, totals.peak_bytes));
     json_object_set_new(object, "denied_total", figure(instance, totals.denied_total));
+    reconcile_set_figures(object, &totals.driver);
     json_object_set_new(object, "over_limit", json_boolean(totals.over_limit));
     json_object_set_new(object, "devices", devices);
     if (with_clients)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
 #include "daemon/reaper.h"
 #include "daemon/say.h"
 
@@ -52,8 +53,10 @@ done:
 
 void instance_save_all(struct daemon *daemon)
 {
+    bool failed = memory_failed();
     int r = save_all(daemon);
 
+    memory_set_failed(failed); /* that it was not saved is said here, and is no matter of an answer */
     if (r < 0 && r != daemon->save_error) /* a full disk is worth one line, not one a change */
         say("cannot save %s: %s; should vgpud crash now, running instances would be forgotten",
             daemon->state_path, strerror(-r));

@@ -12,12 +12,13 @@
 #include "base/paths.h"
 #include "daemon/say.h"
 
-enum { PROBE_ANSWER_MAX = 1 << 16 };
+enum { PROBE_ANSWER_MAX = 1 << 20 /* a line for each process too */ };
 
 /* A probe that runs. Freed when its handles are closed. */
 struct inventory_probe {
     struct inventory *inventory;
     enum inventory_kind kind;
+    bool figures_only;
     uv_process_t process;
     uv_pipe_t out;
     uv_timer_t patience;
@@ -36,9 +37,10 @@ const char *inventory_kind_name(enum inventory_kind kind)
 }
 
 void inventory_init(struct inventory *inventory, uv_loop_t *loop, inventory_changed_fn changed,
-                    void *changed_context)
+                    inventory_answered_fn answered, void *context)
 {
-    *inventory = (struct inventory){.loop = loop, .changed = changed, .changed_context = changed_context};
+    *inventory =
+        (struct inventory){.loop = loop, .changed = changed, .answered = answered, .context = context};
 }
 
 void inventory_forget(struct inventory *inventory, enum inventory_kind kind)
@@ -129,27 +131,55 @@ int inventory_decode(const json_t *document, enum inventory_kind kind, struct in
 
 /* ---- probes ---- */
 
-static void probe_take_answer(struct inventory_probe *probe, struct inventory_source *ret_source)
+static unsigned patience_ms(const struct inventory_probe *probe)
 {
-    json_t *document = json_loadb(probe->answer, probe->n_answer, 0, NULL);
-    struct error err = {0};
-    int r = document ? inventory_decode(document, probe->kind, ret_source, &err) : -EINVAL;
+    return probe->figures_only ? INVENTORY_MEASURE_MS : INVENTORY_PROBE_MS;
+}
 
-    json_decref(document);
-    if (r == 0)
-        return;
-    ret_source->state =
-        ret_source->n_devices ? INVENTORY_PRESENT : INVENTORY_ABSENT; /* what was there may be in use */
+/* Says in err why a probe gave no answer. malformed: what is wrong with the one it gave. */
+static void probe_fail(const struct inventory_probe *probe, const char *malformed, struct error *err)
+{
     if (probe->late)
-        error_fail(&ret_source->error, -ETIMEDOUT, "its management library did not answer within %d s",
-                   INVENTORY_PROBE_MS / 1000);
+        error_fail(err, -ETIMEDOUT, "its management library did not answer within %u s",
+                   patience_ms(probe) / 1000);
     else if (probe->term_signal)
-        error_fail(&ret_source->error, -EIO, "its management library crashed (signal %d)",
-                   probe->term_signal);
+        error_fail(err, -EIO, "its management library crashed (signal %d)", probe->term_signal);
     else
-        error_fail(&ret_source->error, -EIO, "asking its management library failed (exit status %d)%s%s",
-                   (int)probe->exit_status, err.text[0] ? ": " : "", err.text);
-    say("%s driver: %s", inventory_kind_name(probe->kind), ret_source->error.text);
+        error_fail(err, -EIO, "asking its management library failed (exit status %d)%s%s",
+                   (int)probe->exit_status, *malformed ? ": " : "", malformed);
+    say("%s driver: %s", inventory_kind_name(probe->kind), err->text);
+}
+
+/* Only what the devices use is news. */
+static void source_update(struct inventory_source *source, const struct inventory_source *news)
+{
+    for (unsigned i = 0; i < source->n_devices; i++)
+        for (unsigned k = 0; k < news->n_devices; k++)
+            if (!memcmp(source->devices[i].uuid, news->devices[k].uuid, UUID_BYTES))
+                source->devices[i].memory_used_bytes = news->devices[k].memory_used_bytes;
+}
+
+static void probe_take_answer(struct inventory_probe *probe)
+{
+    struct inventory *inventory = probe->inventory;
+    struct inventory_source *source = &inventory->sources[probe->kind], news = {0};
+    json_t *document = json_loadb(probe->answer, probe->n_answer, 0, NULL);
+    struct error malformed = {0}, why = {0};
+    int r = document ? inventory_decode(document, probe->kind, &news, &malformed) : -EINVAL;
+
+    if (r < 0)
+        probe_fail(probe, malformed.text, &why);
+    if (probe->figures_only) {
+        if (r == 0)
+            source_update(source, &news);
+    } else if (r == 0) {
+        *source = news;
+    } else {
+        source->state = source->n_devices ? INVENTORY_PRESENT : INVENTORY_ABSENT; /* it may be in use */
+        source->error = why;
+    }
+    inventory->answered(inventory->context, probe->kind, r == 0 ? document : NULL, &why);
+    json_decref(document);
 }
 
 static void probe_closed(uv_handle_t *handle)
@@ -160,9 +190,16 @@ static void probe_closed(uv_handle_t *handle)
         free(probe);
 }
 
+/* Where the inventory knows a probe by. */
+static struct inventory_probe **probe_place(struct inventory *inventory, enum inventory_kind kind,
+                                            bool figures_only)
+{
+    return figures_only ? &inventory->measuring[kind] : &inventory->probes[kind];
+}
+
 static void probe_close(struct inventory_probe *probe)
 {
-    probe->inventory->probes[probe->kind] = NULL;
+    *probe_place(probe->inventory, probe->kind, probe->figures_only) = NULL;
     uv_close((uv_handle_t *)&probe->process, probe_closed);
     uv_close((uv_handle_t *)&probe->out, probe_closed);
     uv_close((uv_handle_t *)&probe->patience, probe_closed);
@@ -174,9 +211,9 @@ static void probe_part_ended(struct inventory_probe *probe)
 
     if (--probe->n_awaited)
         return;
-    probe_take_answer(probe, &inventory->sources[probe->kind]);
+    probe_take_answer(probe);
     probe_close(probe);
-    inventory->changed(inventory->changed_context);
+    inventory->changed(inventory->context);
 }
 
 static void probe_exited(uv_process_t *process, int64_t exit_status, int term_signal)
@@ -216,11 +253,11 @@ static void probe_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     probe_part_ended(probe);
 }
 
-static int probe_spawn(struct inventory_probe *probe, const char *software_devices)
+static int probe_spawn(struct inventory_probe *probe)
 {
     char own_dir[PATH_MAX - 8], program[PATH_MAX];
     char *args[] = {program, (char *)"--probe", (char *)inventory_kind_name(probe->kind),
-                    (char *)software_devices, NULL};
+                    probe->kind == INVENTORY_SOFTWARE ? probe->inventory->software_devices : NULL, NULL};
     uv_stdio_container_t stdio[3] = {
         {.flags = UV_IGNORE},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&probe->out},
@@ -236,7 +273,8 @@ static int probe_spawn(struct inventory_probe *probe, const char *software_devic
     return uv_spawn(probe->inventory->loop, &probe->process, &options);
 }
 
-static struct inventory_probe *probe_new(struct inventory *inventory, enum inventory_kind kind)
+static struct inventory_probe *probe_new(struct inventory *inventory, enum inventory_kind kind,
+                                         bool figures_only)
 {
     struct inventory_probe *probe = calloc(1, sizeof(*probe));
 
@@ -244,12 +282,13 @@ static struct inventory_probe *probe_new(struct inventory *inventory, enum inven
         return NULL;
     probe->inventory = inventory;
     probe->kind = kind;
+    probe->figures_only = figures_only;
     probe->n_open = 3;
     probe->n_awaited = 2;
     uv_pipe_init(inventory->loop, &probe->out, 0);
     uv_timer_init(inventory->loop, &probe->patience);
     probe->process.data = probe->out.data = probe->patience.data = probe;
-    inventory->probes[kind] = probe;
+    *probe_place(inventory, kind, figures_only) = probe;
     return probe;
 }
 
@@ -262,32 +301,67 @@ static void probe_unstarted(uv_timer_t *timer)
     probe_part_ended(probe);
 }
 
-void inventory_probe(struct inventory *inventory, enum inventory_kind kind, const char *software_devices)
+static void probe_start(struct inventory_probe *probe)
 {
-    struct inventory_probe *probe;
-    int r;
+    int r = probe_spawn(probe);
 
-    if (inventory->sources[kind].state != INVENTORY_UNKNOWN || !(probe = probe_new(inventory, kind)))
-        return;
-    inventory->sources[kind].state = INVENTORY_PROBING;
-    r = probe_spawn(probe, software_devices);
     if (r < 0) {
         say("cannot run vgpud --probe: %s", uv_strerror(r));
         uv_timer_start(&probe->patience, probe_unstarted, 0, 0);
         return;
     }
-    uv_timer_start(&probe->patience, probe_out_of_patience, INVENTORY_PROBE_MS, 0);
+    uv_timer_start(&probe->patience, probe_out_of_patience, patience_ms(probe), 0);
     uv_read_start((uv_stream_t *)&probe->out, probe_room, probe_read);
+}
+
+/* The probes of one description of the software GPU follow each other: it is described anew when nobody uses
+ * it. */
+static void remember_software_devices(struct inventory *inventory, const char *software_devices)
+{
+    free(inventory->software_devices);
+    inventory->software_devices = software_devices ? strdup(software_devices) : NULL;
+}
+
+int inventory_probe(struct inventory *inventory, enum inventory_kind kind, const char *software_devices)
+{
+    struct inventory_probe *probe;
+
+    if (inventory->sources[kind].state != INVENTORY_UNKNOWN)
+        return 0;
+    probe = probe_new(inventory, kind, false);
+    if (!probe)
+        return -ENOMEM;
+    inventory->sources[kind].state = INVENTORY_PROBING;
+    if (kind == INVENTORY_SOFTWARE)
+        remember_software_devices(inventory, software_devices);
+    probe_start(probe);
+    return 0;
+}
+
+void inventory_measure(struct inventory *inventory, enum inventory_kind kind)
+{
+    struct inventory_probe *probe;
+
+    if (inventory->sources[kind].state == INVENTORY_PRESENT && !inventory->measuring[kind] &&
+        (probe = probe_new(inventory, kind, true)))
+        probe_start(probe);
+}
+
+bool inventory_is_measuring(const struct inventory *inventory, enum inventory_kind kind)
+{
+    return inventory->measuring[kind] != NULL;
 }
 
 void inventory_stop(struct inventory *inventory)
 {
-    for (int kind = 0; kind < INVENTORY_KINDS; kind++) {
-        struct inventory_probe *probe = inventory->probes[kind];
+    for (int i = 0; i < 2 * INVENTORY_KINDS; i++) {
+        struct inventory_probe *probe = *probe_place(inventory, i / 2, i % 2);
 
         if (!probe)
             continue;
         uv_process_kill(&probe->process, SIGKILL);
         probe_close(probe);
     }
+    free(inventory->software_devices);
+    inventory->software_devices = NULL;
 }

@@ -14,7 +14,11 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-enum { INVENTORY_DEVICES_MAX = 64 /* so that a set of them is one uint64_t */, INVENTORY_PROBE_MS = 20000 };
+enum {
+    INVENTORY_DEVICES_MAX = 64 /* so that a set of them is one uint64_t */,
+    INVENTORY_PROBE_MS = 20000,
+    INVENTORY_MEASURE_MS = 5000
+};
 
 enum inventory_kind { INVENTORY_NVIDIA, INVENTORY_SOFTWARE, INVENTORY_KINDS };
 
@@ -46,24 +50,35 @@ struct inventory_source {
 
 /* Called in the loop when a probe ended, whatever came of it. */
 typedef void (*inventory_changed_fn)(void *context);
+/* Called before that, with the probe's answer, or NULL and why there is none. */
+typedef void (*inventory_answered_fn)(void *context, enum inventory_kind kind, const json_t *document,
+                                      const struct error *why);
 
 struct inventory {
     struct inventory_source sources[INVENTORY_KINDS];
     uv_loop_t *loop;
     inventory_changed_fn changed;
-    void *changed_context;
-    struct inventory_probe *probes[INVENTORY_KINDS]; /* running */
+    inventory_answered_fn answered;
+    void *context;
+    char *software_devices;                             /* of the last probe that named some */
+    struct inventory_probe *probes[INVENTORY_KINDS];    /* running */
+    struct inventory_probe *measuring[INVENTORY_KINDS]; /* the same, for figures only */
 };
 
 const char *inventory_kind_name(enum inventory_kind kind); /* "nvidia", "software" */
 
 void inventory_init(struct inventory *inventory, uv_loop_t *loop, inventory_changed_fn changed,
-                    void *changed_context);
+                    inventory_answered_fn answered, void *context);
 
 /* Starts asking a source that is INVENTORY_UNKNOWN; otherwise does nothing. software_devices:
  * VGPU_SOFTGPU_DEVICES for the probe, NULL for vgpud's own. Never blocks; `changed` is called later, even
- * when nothing could be started. */
-void inventory_probe(struct inventory *inventory, enum inventory_kind kind, const char *software_devices);
+ * when nothing could be started. -ENOMEM: it is not. */
+int inventory_probe(struct inventory *inventory, enum inventory_kind kind, const char *software_devices);
+
+/* Asks a source that is INVENTORY_PRESENT for its figures once more. It stays as it is meanwhile, and
+ * whatever comes of that; what its devices use is updated. Does nothing while such a question is open. */
+void inventory_measure(struct inventory *inventory, enum inventory_kind kind);
+bool inventory_is_measuring(const struct inventory *inventory, enum inventory_kind kind);
 
 /* Makes a source that is not being asked unknown again. Its devices stay until it has been. */
 void inventory_forget(struct inventory *inventory, enum inventory_kind kind);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,10 +20,14 @@
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
 #include "daemon/probe.h"
 #include "daemon/reaper.h"
+#include "daemon/linger.h"
+#include "daemon/reconcile.h"
 #include "daemon/request.h"
 #include "daemon/say.h"
+#include "daemon/sweep.h"
 
 struct options {
     bool system;
@@ -44,6 +49,8 @@ static const char usage[] =
     "Its directory is VGPU_RUNTIME_DIR. See vgpud(8).\n";
 
 /* ---- options ---- */
+
+enum { TABLE_MAX = 16384 /* descriptors: more than the slots of some instances */ };
 
 enum { OPTION_SYSTEM = 256, OPTION_IDLE, OPTION_READY_FD, OPTION_PROBE, OPTION_HELP, OPTION_VERSION };
 
@@ -223,11 +230,10 @@ static void housekeeping(uv_timer_t *timer)
     uint64_t now_ns = clock_monotonic_ns();
 
     server_resume(&daemon->server);
-    for (struct instance *i = daemon->instances, *next; i; i = next) {
-        next = i->next;
+    for (struct instance *i = daemon->instances; i; i = i->next)
         reaper_retry(i);
-        instance_settle(i);
-    }
+    instance_settle_all(daemon);
+    reconcile_tick(daemon, now_ns);
     grant_serve(daemon); /* instances over their limits may have freed some */
     if (daemon->n_instances || daemon->server.n_connections || !daemon->idle_ns ||
         now_ns - daemon->idle_since_ns < daemon->idle_ns)
@@ -254,6 +260,40 @@ static void inventory_changed(void *context)
     grant_serve(daemon);
 }
 
+static void inventory_answered(void *context, enum inventory_kind kind, const json_t *document,
+                               const struct error *why)
+{
+    reconcile_receive(context, kind, document, why);
+}
+
+static void table_grown(uv_handle_t *handle)
+{
+    close((int)(intptr_t)handle->data);
+}
+
+static void never_readable(uv_poll_t *watch, int status, int events)
+{
+}
+
+/* libuv ends the program when its table of descriptors cannot grow, so it is made large while there is
+ * memory: by watching, for a moment, a high descriptor. */
+static void table_grow(uv_loop_t *loop)
+{
+    static uv_poll_t watch;
+    struct rlimit limit;
+    int low = eventfd(0, EFD_CLOEXEC), high;
+
+    if (low < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    high = fcntl(low, F_DUPFD_CLOEXEC, limit.rlim_cur < TABLE_MAX ? (int)limit.rlim_cur - 1 : TABLE_MAX - 1);
+    close(low);
+    if (high < 0 || uv_poll_init(loop, &watch, high) < 0)
+        return;
+    watch.data = (void *)(intptr_t)high;
+    uv_poll_start(&watch, UV_READABLE, never_readable);
+    uv_close((uv_handle_t *)&watch, table_grown);
+}
+
 static int loop_prepare(struct daemon *daemon, unsigned socket_mode, struct error *err)
 {
     static const int signals[] = {SIGTERM, SIGINT};
@@ -261,18 +301,21 @@ static int loop_prepare(struct daemon *daemon, unsigned socket_mode, struct erro
 
     if (r < 0)
         return error_fail(err, r, "cannot make the event loop: %s", uv_strerror(r));
+    table_grow(&daemon->loop);
     daemon->waiting_tail = &daemon->waiting;
     daemon->started_ns = daemon->idle_since_ns = clock_monotonic_ns();
     uv_timer_init(&daemon->loop, &daemon->heartbeat);
     uv_timer_init(&daemon->loop, &daemon->housekeeping);
     daemon->heartbeat.data = daemon->housekeeping.data = daemon;
+    sweep_init(daemon);
+    linger_init(daemon);
     uv_timer_start(&daemon->housekeeping, housekeeping, DAEMON_HOUSEKEEPING_MS, DAEMON_HOUSEKEEPING_MS);
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
         uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
         uv_signal_start(&daemon->signals[i], ended_by_signal, signals[i]);
     }
-    inventory_init(&daemon->inventory, &daemon->loop, inventory_changed, daemon);
+    inventory_init(&daemon->inventory, &daemon->loop, inventory_changed, inventory_answered, daemon);
     inventory_probe(&daemon->inventory, INVENTORY_NVIDIA, NULL);
     instance_load_all(daemon);
     return server_open(&daemon->server, daemon, daemon->socket_path, socket_mode, err);
@@ -289,6 +332,7 @@ static int daemon_start(struct daemon *daemon, const struct options *options, st
     state_boot_id(daemon->boot_id, sizeof(daemon->boot_id));
     environment_clean(daemon);
     descriptors_raise();
+    memory_init();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     umask(077);

@@ -96,12 +96,50 @@ static nvmlReturn_t read_memory(const struct nvml_table *nvml, nvmlDevice_t devi
     return r;
 }
 
+/* [pid, bytes] of each; null for bytes that the driver does not tell. */
+static json_t *processes_json(const nvmlProcessInfo_t *processes, unsigned n)
+{
+    json_t *rows = json_array();
+
+    for (unsigned i = 0; i < n; i++) {
+        json_t *row = json_pack("[i]", (int)processes[i].pid);
+
+        json_array_append_new(row, processes[i].usedGpuMemory == (unsigned long long)NVML_VALUE_NOT_AVAILABLE
+                                       ? json_null()
+                                       : json_integer((json_int_t)processes[i].usedGpuMemory));
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+/* Processes on a device. Returns NULL with a reason in err when the driver has no such list. */
+static json_t *read_processes(const struct nvml_table *nvml, nvmlDevice_t device, struct error *err)
+{
+    enum { MOST = 16384 };
+    nvmlProcessInfo_t *processes = calloc(MOST, sizeof(*processes));
+    nvmlReturn_t r = processes ? NVML_ERROR_FUNCTION_NOT_FOUND : NVML_ERROR_MEMORY;
+    unsigned n = MOST;
+    json_t *rows;
+
+    if (processes && nvml->nvmlDeviceGetComputeRunningProcesses_v3)
+        r = nvml->nvmlDeviceGetComputeRunningProcesses_v3(device, &n, processes);
+    else if (processes && nvml->nvmlDeviceGetComputeRunningProcesses_v2)
+        r = nvml->nvmlDeviceGetComputeRunningProcesses_v2(device, &n, processes);
+    rows = r ? NULL : processes_json(processes, n < MOST ? n : MOST);
+    free(processes);
+    if (r)
+        error_fail(err, -EIO, "NVML does not tell which processes use it (NVML error %d)", (int)r);
+    return rows;
+}
+
 /* Appends device number `index`. */
 static nvmlReturn_t probe_device(const struct nvml_table *nvml, unsigned index, json_t *devices)
 {
     char uuid[NVML_DEVICE_UUID_V2_BUFFER_SIZE] = "", name[NVML_DEVICE_NAME_V2_BUFFER_SIZE] = "unnamed device";
     uint64_t capacity_bytes, used_bytes;
     nvmlPciInfo_t pci = {0};
+    struct error problem = {0};
+    json_t *object, *processes;
     nvmlDevice_t device;
     nvmlReturn_t r;
 
@@ -113,10 +151,12 @@ static nvmlReturn_t probe_device(const struct nvml_table *nvml, unsigned index, 
         nvml->nvmlDeviceGetName(device, name, sizeof(name));
     if (nvml->nvmlDeviceGetPciInfo_v3)
         nvml->nvmlDeviceGetPciInfo_v3(device, &pci); /* stays empty where a device has none */
-    json_array_append_new(devices,
-                          json_pack("{s:s, s:s, s:s, s:I, s:I}", "uuid", uuid, "name", name, "pci_bus_id",
-                                    pci.busId, "memory_capacity_bytes", (json_int_t)capacity_bytes,
-                                    "memory_used_bytes", (json_int_t)used_bytes));
+    processes = read_processes(nvml, device, &problem);
+    object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "uuid", uuid, "name", name, "pci_bus_id", pci.busId,
+                       "memory_capacity_bytes", (json_int_t)capacity_bytes, "memory_used_bytes",
+                       (json_int_t)used_bytes, "processes_error", problem.text);
+    json_object_set_new(object, "processes", processes ? processes : json_null());
+    json_array_append_new(devices, object);
     return NVML_SUCCESS;
 }
 

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
+#include "daemon/linger.h"
 #include "daemon/say.h"
+#include "daemon/sweep.h"
 
 static void client_closed(uv_handle_t *handle)
 {
@@ -37,18 +39,29 @@ static bool client_reap(struct client *client)
 
     if (client->who.slot != REAPER_NO_SLOT && ledger_slot_reap(&instance->areas, client->who.slot, NULL) < 0)
         return false;
+    instance->reaped_total += client->who.slot != REAPER_NO_SLOT;
     client_unlink(client);
     uv_close((uv_handle_t *)&client->watch, client_closed);
     return true;
 }
 
-static void client_retire(struct client *client)
+/* replaced: its process lives on with another program, so the driver cannot be asked for it. */
+static void client_retire(struct client *client, bool replaced)
 {
     struct instance *instance = client->instance;
 
     uv_poll_stop(&client->watch);
     client->dead = true;
     instance->n_clients--;
+    if (!replaced && linger_begin(client))
+        return;
+    reaper_finish(client);
+}
+
+void reaper_finish(struct client *client)
+{
+    const struct instance *instance = client->instance;
+
     if (!client_reap(client))
         say("instance %s: the ledger was kept busy while process %d was reaped; trying again",
             instance->facts.id, client->who.process.pid);
@@ -59,8 +72,9 @@ static void client_ended(uv_poll_t *watch, int status, int events)
     struct client *client = watch->data;
     struct instance *instance = client->instance;
 
-    client_retire(client);
+    client_retire(client, false);
     instance_save_all(instance->daemon);
+    sweep_client_ended(instance);
     instance_settle(instance);
 }
 
@@ -93,7 +107,7 @@ void reaper_replace(struct instance *instance, const struct client_identity *who
 
         next = c->next;
         if (!c->dead && who->process.pid && same && c->who.image && who->image && c->who.image != who->image)
-            client_retire(c);
+            client_retire(c, true);
     }
 }
 
@@ -129,9 +143,27 @@ void reaper_retry(struct instance *instance)
 {
     for (struct client *c = instance->clients, *next; c; c = next) {
         next = c->next;
-        if (c->dead)
+        if (c->dead && !c->linger_kinds)
             client_reap(c);
     }
+}
+
+unsigned reaper_reap_dead(struct instance *instance)
+{
+    unsigned n = 0;
+
+    for (struct client *c = instance->clients, *next; c; c = next) {
+        next = c->next;
+        if (c->linger_kinds)
+            continue;
+        if (c->dead) {
+            client_reap(c);
+        } else if (poll(&(struct pollfd){.fd = c->pidfd, .events = POLLIN}, 1, 0) > 0) {
+            client_retire(c, false);
+            n++;
+        }
+    }
+    return n;
 }
 
 void reaper_forget_all(struct instance *instance)

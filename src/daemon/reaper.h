@@ -25,7 +25,15 @@ unsigned reaper_signal(const struct instance *instance, int signal_number);
 /* Tries again to give back what a hostile tenant kept busy when its process died. */
 void reaper_retry(struct instance *instance);
 
+/* Gives back now what processes hold that are dead and whose pidfd the loop has not come to yet; returns how
+ * many it found. The instance may be left without clients: settle it. */
+unsigned reaper_reap_dead(struct instance *instance);
+
 /* Stops watching: the instance ends. */
 void reaper_forget_all(struct instance *instance);
+
+/* Reaps the slot of a client whose process has ended, now; the client is gone then, or stays to be tried again
+ * (reaper_retry). */
+void reaper_finish(struct client *client);
 
 #endif

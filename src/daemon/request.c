@@ -11,7 +11,10 @@
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
+#include "daemon/reconcile.h"
 #include "daemon/request_read.h"
+#include "daemon/tenant.h"
 #include "place/place.h"
 
 enum {
@@ -33,8 +36,9 @@ struct operation {
 
 /* ---- waiting for the inventory ---- */
 
-/* Whether the devices a request needs are known; otherwise they are being asked for and it is parked. */
-static bool sources_known(struct conn *conn, const json_t *request, bool software)
+/* 0 when the devices a request needs are known. Else they are being asked for and it is REQUEST_PARKED, or
+ * -ENOMEM. */
+static int await_sources(struct conn *conn, const json_t *request, bool software, struct error *err)
 {
     struct inventory *inventory = &conn->daemon->inventory;
     const char *devices = json_string_value(json_object_get(request, "software_devices"));
@@ -42,13 +46,14 @@ static bool sources_known(struct conn *conn, const json_t *request, bool softwar
 
     if (inventory->sources[kind].state >= INVENTORY_PRESENT) {
         if (!software && !inventory_lacks_nvidia(inventory))
-            return true;
+            return 0;
         kind = INVENTORY_SOFTWARE;
         if (inventory->sources[kind].state >= INVENTORY_PRESENT)
-            return true;
+            return 0;
     }
-    inventory_probe(inventory, kind, conn->peer.uid == geteuid() ? devices : NULL);
-    return false;
+    if (inventory_probe(inventory, kind, conn->peer.uid == geteuid() ? devices : NULL) < 0)
+        return error_fail(err, -ENOMEM, "vgpud is out of memory");
+    return REQUEST_PARKED;
 }
 
 static bool software_in_use(const struct daemon *daemon)
@@ -107,19 +112,22 @@ static int op_daemon_status(struct conn *conn, const json_t *request, struct err
 
 static json_t *device_json(const struct daemon *daemon, unsigned number)
 {
+    json_t *object;
     const struct inventory_device *device = inventory_at(&daemon->inventory, number);
     uint64_t reserved_bytes = instance_reserved_bytes(daemon, device->uuid, NULL);
     int n_instances = 0;
 
     for (const struct instance *i = daemon->instances; i; i = i->next)
         n_instances += instance_holds(i, device->uuid);
-    return json_pack(
+    object = json_pack(
         "{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i}", "index", (int)number, "uuid", device->uuid_text,
         "name", device->name, "kind", inventory_kind_name(device->kind), "pci_bus_id", device->pci_bus_id,
         "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes, "memory_reserved_bytes",
         (json_int_t)reserved_bytes, "memory_free_bytes",
         (json_int_t)place_free_bytes(device->memory_capacity_bytes, reserved_bytes), "memory_used_bytes",
         (json_int_t)device->memory_used_bytes, "instance_count", n_instances);
+    reconcile_describe(daemon, device->uuid, object);
+    return object;
 }
 
 static int op_device_list(struct conn *conn, const json_t *request, struct error *err)
@@ -128,14 +136,16 @@ static int op_device_list(struct conn *conn, const json_t *request, struct error
     const char *software_devices;
     json_t *devices;
     bool software;
+    int r;
 
     if (request_read_bool(request, "software", false, &software, err) < 0 ||
         request_read_text(request, "software_devices", SOFTWARE_DEVICES_MAX, false, &software_devices, err) <
             0)
         return -EINVAL;
     refresh_sources(conn, true);
-    if (!sources_known(conn, request, software))
-        return REQUEST_PARKED;
+    r = await_sources(conn, request, software, err);
+    if (r)
+        return r;
     devices = json_array();
     for (unsigned i = 0; i < inventory_count(inventory); i++)
         json_array_append_new(devices, device_json(conn->daemon, i));
@@ -191,14 +201,16 @@ static int op_instance_create(struct conn *conn, const json_t *request, struct e
     if (r < 0)
         return r;
     refresh_sources(conn, false);
-    if (!sources_known(conn, request, false))
-        return REQUEST_PARKED;
+    r = await_sources(conn, request, false, err);
+    if (r)
+        return r;
     r = request_read_devices(request, inventory, &grant, err);
     if (r < 0 && r != -EAGAIN)
         return r;
     software = r == -EAGAIN || wants_software(inventory, &grant);
-    if (!sources_known(conn, request, software))
-        return REQUEST_PARKED;
+    r = await_sources(conn, request, software, err);
+    if (r)
+        return r;
     if (software && conn->peer.uid != geteuid() && conn->peer.uid != 0)
         return error_fail(err, -EPERM,
                           "the software GPU of this vgpud is for uid %u alone; set VGPU_RUNTIME_DIR to a "
@@ -207,7 +219,9 @@ static int op_instance_create(struct conn *conn, const json_t *request, struct e
                           (unsigned)geteuid());
     r = grant_try(conn->daemon, &grant, conn, &instance, err);
     if (r == 0) {
-        conn_answer(conn, grant_json(conn->daemon, instance));
+        r = grant_answer(instance, conn);
+        if (r < 0)
+            return error_fail(err, r, "vgpud is out of memory");
     } else if (r == -EAGAIN && grant.wait) {
         r = grant_wait(conn->daemon, &grant, conn);
         if (r < 0)
@@ -223,11 +237,13 @@ static int op_instance_list(struct conn *conn, const json_t *request, struct err
 {
     json_t *array, *next = json_null();
     uint64_t after;
+    int r;
 
     if (request_read_count(request, "after", 0, INT64_MAX, 0, &after, err) < 0)
         return -EINVAL;
-    if (!sources_known(conn, request, false))
-        return REQUEST_PARKED;
+    r = await_sources(conn, request, false, err);
+    if (r)
+        return r;
     array = json_array();
     for (const struct instance *i = conn->daemon->instances; i; i = i->next) {
         if (i->sequence <= after || (conn->peer.uid != 0 && conn->peer.uid != i->facts.owner_uid))
@@ -256,10 +272,16 @@ static int op_instance_show(struct conn *conn, const json_t *request, struct err
 {
     struct instance *instance = NULL;
     int r = named_instance(conn, request, &instance, err);
+    bool fresh;
 
-    if (r < 0)
+    if (r < 0 || (r = request_read_bool(request, "fresh", false, &fresh, err)) < 0)
         return r;
-    if (!sources_known(conn, request, false))
+    r = await_sources(conn, request, false, err);
+    if (r)
+        return r;
+    if (fresh && !conn->repeated)
+        reconcile_refresh(instance, clock_monotonic_ns());
+    if (fresh && reconcile_is_asking(instance))
         return REQUEST_PARKED;
     conn_answer(conn, json_pack("{s:o}", "instance", instance_json(instance, true)));
     return 0;
@@ -271,7 +293,7 @@ static int op_instance_set(struct conn *conn, const json_t *request, struct erro
     struct instance *instance = NULL;
     int r = named_instance(conn, request, &instance, err);
 
-    if (r < 0 || (r = request_read_memory(request, &memory, err)) < 0)
+    if (r < 0 || (r = tenant_refuse(conn, err)) < 0 || (r = request_read_memory(request, &memory, err)) < 0)
         return r;
     if (memory.amount == RESERVATION_ALL_FREE)
         return error_fail(err, -EINVAL,
@@ -283,8 +305,9 @@ static int op_instance_set(struct conn *conn, const json_t *request, struct erro
             err, -ESTALE,
             "instance '%s' lost its account when vgpud was restarted; its limit cannot be changed any more",
             instance->facts.name);
-    if (!sources_known(conn, request, false))
-        return REQUEST_PARKED;
+    r = await_sources(conn, request, false, err);
+    if (r)
+        return r;
     r = grant_change(conn->daemon, instance, &memory, err);
     if (r == 0)
         conn_answer(conn, json_pack("{s:o}", "instance", instance_json(instance, true)));
@@ -314,7 +337,7 @@ static const struct operation operations[] = {
      {"name", "devices", "memory_limit_bytes", "memory_limit_permille", "overcommit", "wait", "lease",
       "software_devices"}},
     {"instance.list", op_instance_list, {"after"}},
-    {"instance.show", op_instance_show, {"instance"}},
+    {"instance.show", op_instance_show, {"instance", "fresh"}},
     {"instance.set",
      op_instance_set,
      {"instance", "memory_limit_bytes", "memory_limit_permille", "overcommit"}},
@@ -362,6 +385,12 @@ void request_receive(struct conn *conn, const char *text, size_t bytes)
     struct error err;
 
     conn->repeated = false;
+    if (memory_failed()) { /* then the JSON library may also have lost a part of a text */
+        json_decref(request);
+        error_fail(&err, -ENOMEM, "vgpud is out of memory");
+        conn_answer_error(conn, &err);
+        return;
+    }
     if (request) {
         dispatch(conn, request);
         return;
@@ -380,6 +409,7 @@ void request_resume_all(struct daemon *daemon)
             continue;
         c->parked = NULL;
         c->repeated = true;
+        memory_set_failed(false);
         dispatch(c, request);
     }
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
 #include "daemon/instance.h"
+#include "daemon/memory.h"
 #include "daemon/request.h"
 #include "daemon/say.h"
 
@@ -29,6 +31,11 @@ struct conn_output {
     int n_fds, fds[FDPASS_MAX];
     unsigned char body[];
 };
+
+/* Made beforehand, and small enough to be sent without an allocation. */
+static const struct control_error_body no_memory = {
+    .code = -ENOMEM,
+    .text = "vgpud is out of memory and cannot answer; what was asked for may have been done"};
 
 static void conn_poll(struct conn *conn);
 
@@ -78,6 +85,7 @@ static void conn_close(struct conn *conn)
     json_decref(conn->parked);
     conn->parked = NULL;
     grant_forget(conn->daemon, conn);
+    sweep_forget(conn->daemon, conn);
     uv_close((uv_handle_t *)&conn->watch, conn_closed);
     instance_conn_ended(conn->daemon, conn);
     grant_serve(conn->daemon); /* this one may have stood before others */
@@ -104,19 +112,21 @@ static bool output_keep(struct conn *conn, enum control_type type, const void *b
     return true;
 }
 
-static void conn_send(struct conn *conn, enum control_type type, const void *body, size_t bytes,
-                      const int *fds, int n_fds)
+/* -ENOMEM: nothing was sent, and something smaller may be. */
+static int conn_send(struct conn *conn, enum control_type type, const void *body, size_t bytes,
+                     const int *fds, int n_fds)
 {
     int r;
 
     if (conn->closing || conn->ending)
-        return;
+        return 0;
     r = conn->output ? -EAGAIN : control_send(conn->fd, type, body, bytes, fds, n_fds);
     if (r == -EAGAIN && output_keep(conn, type, body, bytes, fds, n_fds))
         r = 0;
-    if (r < 0)
+    if (r < 0 && r != -ENOMEM)
         conn->ending = true; /* gone, or does not read */
     conn_poll(conn);
+    return r;
 }
 
 static void conn_flush(struct conn *conn)
@@ -140,28 +150,46 @@ static void conn_flush(struct conn *conn)
     }
 }
 
-static void send_json(struct conn *conn, json_t *json)
+/* Takes over the reference. -ENOMEM: memory ran out since the request came, or does now, and nothing was
+ * sent. */
+static int send_json(struct conn *conn, json_t *json)
 {
     CLEANUP_FREE char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     struct error err;
 
     json_decref(json);
-    if (text && strlen(text) <= CONTROL_MESSAGE_MAX - sizeof(struct control_header)) {
-        conn_send(conn, CONTROL_JSON, text, strlen(text), NULL, 0);
-        return;
-    }
+    if (!text || memory_failed())
+        return -ENOMEM;
+    if (strlen(text) <= CONTROL_MESSAGE_MAX - sizeof(struct control_header))
+        return conn_send(conn, CONTROL_JSON, text, strlen(text), NULL, 0);
     error_fail(&err, -EMSGSIZE, "the answer does not fit one message");
     conn_answer_error(conn, &err);
+    return 0;
+}
+
+int conn_try_answer(struct conn *conn, json_t *answer)
+{
+    bool was_busy = conn->busy;
+    int r;
+
+    if (answer)
+        json_object_set_new(answer, "ok", json_true());
+    conn->busy = false;
+    r = send_json(conn, answer);
+    if (r < 0)
+        conn->busy = was_busy;
+    return r;
 }
 
 void conn_answer(struct conn *conn, json_t *answer)
 {
-    if (answer)
-        json_object_set_new(answer, "ok", json_true());
+    if (conn_try_answer(conn, answer) == 0)
+        return;
     conn->busy = false;
-    send_json(conn, answer);
+    conn_send(conn, CONTROL_ERROR, &no_memory, sizeof(no_memory), NULL, 0);
 }
 
+/* An event is no answer, so one that could not be made is left out: what it tells can be asked for, too. */
 void conn_event(struct conn *conn, json_t *event)
 {
     send_json(conn, event);
@@ -182,6 +210,12 @@ void conn_answer_attached(struct conn *conn, const struct control_attached *atta
 {
     conn->busy = false;
     conn_send(conn, CONTROL_ATTACHED, attached, sizeof(*attached), fds, n_fds);
+}
+
+void conn_answer_reaped(struct conn *conn, const struct control_reaped *reaped)
+{
+    conn->busy = false;
+    conn_send(conn, CONTROL_REAPED, reaped, sizeof(*reaped), NULL, 0);
 }
 
 /* ---- input ---- */
@@ -215,12 +249,16 @@ static void conn_dispatch(struct conn *conn, unsigned char *message, size_t byte
         return;
     }
     conn->busy = true;
+    memory_set_failed(false);
     switch (header.type) {
     case CONTROL_JSON:
         request_receive(conn, (const char *)message + sizeof(header), header.bytes);
         break;
     case CONTROL_ATTACH:
         attach_receive(conn, message + sizeof(header), header.bytes);
+        break;
+    case CONTROL_REAP:
+        sweep_receive(conn, message + sizeof(header), header.bytes);
         break;
     default: {
         struct error err;
@@ -288,6 +326,20 @@ static void conn_poll(struct conn *conn)
 
 /* ---- accepting ---- */
 
+int server_check_descriptor(int fd, struct error *err)
+{
+    struct rlimit limit;
+
+    /* The kernel gives the lowest free number, so this one says how many are taken. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd + SERVER_DESCRIPTORS_SPARE < limit.rlim_cur)
+        return 0;
+    return error_fail(err, -EMFILE,
+                      "vgpud has too few descriptors left for another process or instance (%llu are all it "
+                      "may have); end some, "
+                      "or start vgpud with a higher hard limit (ulimit -Hn)",
+                      (unsigned long long)limit.rlim_cur);
+}
+
 static unsigned connections_of(const struct server *server, uid_t uid)
 {
     unsigned n = 0;
@@ -303,6 +355,7 @@ static struct conn *conn_new(struct server *server, int fd)
 
     if (!conn || fdpass_peer(fd, &conn->peer) < 0 ||
         uv_poll_init(&server->daemon->loop, &conn->watch, fd) < 0) {
+        control_send(fd, CONTROL_ERROR, &no_memory, sizeof(no_memory), NULL, 0);
         free(conn);
         close(fd);
         return NULL;

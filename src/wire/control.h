@@ -11,13 +11,15 @@
 #include <stdint.h>
 
 #define CONTROL_MAGIC UINT32_C(0x55504756) /* "VGPU" */
-enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 0, CONTROL_MESSAGE_MAX = 1 << 18, CONTROL_INSTANCE_MAX = 64 };
+enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 1, CONTROL_MESSAGE_MAX = 1 << 18, CONTROL_INSTANCE_MAX = 64 };
 
 enum control_type {
     CONTROL_JSON = 1,     /* request or answer as JSON */
     CONTROL_ERROR = 2,    /* answer: text for a person, struct control_error_body */
     CONTROL_ATTACH = 3,   /* struct control_attach -> struct control_attached + 2 descriptors: limits, ledger */
     CONTROL_ATTACHED = 4,
+    CONTROL_REAP = 5,     /* since 1.1: struct control_reap -> struct control_reaped */
+    CONTROL_REAPED = 6,
 };
 
 struct control_header {
@@ -50,6 +52,18 @@ struct control_attached {
     uint32_t slot_generation; /* of that slot */
     uint64_t limits_bytes, ledger_bytes; /* sizes to map */
     char instance[CONTROL_INSTANCE_MAX]; /* the id */
+};
+
+/* Before memory is refused: takes back now what dead processes of the instance hold. Answered when that is done, within 50 ms; a
+ * process that has begun to exit is waited for that long, since the device may have its memory back before its end can be seen.
+ * Credentials as for an attach. */
+struct control_reap {
+    char instance[CONTROL_INSTANCE_MAX]; /* id or name */
+};
+
+struct control_reaped {
+    uint32_t reaped;     /* slots taken back since the request came */
+    uint32_t reserved;   /* 0 */
 };
 
 /* Checks a received message of bytes bytes: magic, major, length. 0, -EBADMSG, or -EPROTO for another major version. */
