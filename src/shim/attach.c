@@ -15,8 +15,10 @@
 
 #include "base/fdpass.h"
 #include "base/paths.h"
+#include "shim/origin.h"
 
-enum { ANSWER_WAIT_S = 10 };
+/* For a slot a program can wait; a refusal must not be put off for long because vgpud is stuck. */
+enum { ANSWER_WAIT_MS = 10000, REAP_WAIT_MS = 500 };
 
 union answer {
     struct control_header header;
@@ -33,12 +35,12 @@ union answer {
 
 const char *attach_instance(void)
 {
-    return paths_env("VGPU_INSTANCE");
+    return origin_instance();
 }
 
 static int socket_path(char *buf, size_t buf_bytes)
 {
-    const char *given = paths_env("VGPU_SOCKET");
+    const char *given = origin_socket();
     char dir[PATH_MAX];
     int n;
 
@@ -60,18 +62,25 @@ static uint32_t image_id(void)
     return id ? id : 1;
 }
 
+static int waits_set(int sock, unsigned wait_ms)
+{
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+        return -errno;
+    return 0;
+}
+
 static int request_send(int sock, const char *instance, enum control_client_kind kind)
 {
     struct control_attach request = {.kind = kind, .image = image_id()};
-    const struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
+    int r = waits_set(sock, ANSWER_WAIT_MS);
 
     if (strlen(instance) >= sizeof(request.instance))
         return -ENAMETOOLONG;
     strcpy(request.instance, instance);
-    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
-        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
-        return -errno;
-    return control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
+    return r < 0 ? r : control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
 }
 
 /* Turns the answer into a client. The descriptors stay the caller's. */
@@ -97,7 +106,12 @@ static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int 
     }
     r = ledger_client_new(fds[0], fds[1], answer->attached.body.limits_bytes,
                           answer->attached.body.ledger_bytes, answer->attached.body.slot, ret_client);
-    if (r < 0)
+    if (r == -EPROTO || r == -EBADMSG)
+        snprintf(text, text_bytes,
+                 "the account that vgpud sent %s: end vgpud when nothing runs, and start anew",
+                 r == -EPROTO ? "is of another version of vgpu than this library"
+                              : "is not one, or could shrink under the program");
+    else if (r < 0)
         snprintf(text, text_bytes, "the account that vgpud sent cannot be used: %s", strerror(-r));
     return r;
 }
@@ -141,6 +155,36 @@ int attach_open(const char *instance, enum control_client_kind kind, struct ledg
         return sock;
     }
     r = exchange(sock, instance, kind, ret_client, text, text_bytes);
+    close(sock);
+    return r;
+}
+
+int attach_reap(void)
+{
+    const char *instance = attach_instance();
+    struct control_reap request = {0};
+    struct control_header header;
+    int sock, r, no_fds = 0;
+    union answer answer;
+    char path[PATH_MAX];
+    ssize_t bytes;
+
+    if (!instance || strlen(instance) >= sizeof(request.instance))
+        return -EINVAL;
+    strcpy(request.instance, instance);
+    r = socket_path(path, sizeof(path));
+    sock = r < 0 ? r : control_connect(path);
+    if (sock < 0)
+        return sock;
+    r = waits_set(sock, REAP_WAIT_MS);
+    if (r == 0)
+        r = control_send(sock, CONTROL_REAP, &request, sizeof(request), NULL, 0);
+    if (r == 0) {
+        bytes = fdpass_recv(sock, &answer, sizeof(answer), NULL, &no_fds, 0);
+        r = bytes <= 0 ? -EPROTO : control_check(&answer, (size_t)bytes, &header);
+        if (r == 0 && header.type != CONTROL_REAPED)
+            r = -EPROTO;
+    }
     close(sock);
     return r;
 }

@@ -7,7 +7,7 @@
 #include "ledger/ledger.h"
 #include "wire/control.h"
 
-/* Id or name of the instance this process belongs to (VGPU_INSTANCE), or NULL: no limit is set. */
+/* Id or name of the instance this process belongs to (the stamp, or VGPU_INSTANCE), or NULL: no limit is set. */
 const char *attach_instance(void);
 
 /* Asks the vgpud at VGPU_SOCKET (or at its usual place) for a slot in instance, maps what it sends, and
@@ -15,5 +15,10 @@ const char *attach_instance(void);
  * for a person. */
 int attach_open(const char *instance, enum control_client_kind kind, struct ledger_client **ret_client,
                 char *text, size_t text_bytes);
+
+/* Asks vgpud to take back now what processes of the instance hold that are dead or dying: before this process
+ * is refused memory for it. 0 when vgpud has done so (it waits 50 ms at most for the dying), or negative errno. A
+ * few system calls. */
+int attach_reap(void);
 
 #endif

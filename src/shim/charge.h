@@ -19,7 +19,7 @@ struct charge {
     struct ledger_client *client; /* NULL: no limit, nothing to do */
     CUcontext context;
     int device;           /* index in the instance */
-    enum table_door door; /* TABLE_DIRECT or TABLE_MANAGED */
+    enum table_door door;
     uint64_t reserved_bytes;
 };
 
@@ -38,9 +38,21 @@ CUresult charge_end(struct charge *charge, CUresult result, uint64_t address, ui
  * decides. */
 bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes);
 
-/* Takes bytes on a device of the instance (an index, or -1: not in it); the last resort before a refusal is
- * to settle pools. 0 or negative errno. */
+/* Takes bytes on a device of the instance (an index, or -1: not in it). They are uncertain then
+ * (overhead_uncertain_add), until the caller, having settled with the driver, calls overhead_uncertain_sub. 0 or
+ * negative errno, then nothing was taken. Before it refuses it looks whether that is right: it settles and
+ * trims this process's pools and graph memory, waits for what is under way in the instance, and has dead processes reaped. */
 int charge_reserve(struct ledger_client *client, int device, uint64_t bytes);
+
+/* The same without looking twice: one attempt, which is not counted as a refusal. device: not -1. */
+int charge_try(struct ledger_client *client, int device, uint64_t bytes);
+
+/* bytes in granules of the device. */
+uint64_t charge_granules(uint64_t bytes);
+
+/* The allocation at address was exported to other processes as `handle`: it, or the granules it lies in, pays
+ * for itself from now on (physical.h). */
+void charge_share(struct ledger_client *client, uint64_t address, const void *handle, size_t handle_bytes);
 
 /* Gives back what entry, taken out of the table, holds: after the driver freed it. */
 void charge_release(struct ledger_client *client, const struct table_entry *entry);

@@ -5,6 +5,8 @@
 
 #include "shim/charge.h"
 #include "shim/deferred.h"
+#include "shim/graph_charge.h"
+#include "shim/ipc.h"
 #include "shim/measure.h"
 #include "shim/pool.h"
 
@@ -18,6 +20,8 @@ static void context_forget(struct ledger_client *client, CUcontext context)
         return;
     charge_forget_context(client, context);
     deferred_forget_context(client, context);
+    ipc_forget_context(client, context);
+    graph_settle_all(client);
 }
 
 static CUresult undo_context(void *context)
@@ -25,35 +29,40 @@ static CUresult undo_context(void *context)
     return real(cuCtxDestroy_v2)(context);
 }
 
-/* Frames of the creating hooks: all versions of cuCtxCreate differ only in the driver call in the middle. */
-#define CREATE(device, created, call)                                                                        \
+/* Frames of the creating hooks: all versions of cuCtxCreate differ only in the driver call in the middle. A
+ * call without a place for its answer is the driver's to refuse. */
+#define CREATE(begin, created, device, undo, name, ...)                                                      \
+    struct ledger_client *client;                                                                            \
     struct measure measure;                                                                                  \
-    CUresult result = measure_begin(&measure, device);                                                       \
+    CUresult result = shim_limit(&client);                                                                   \
                                                                                                              \
+    if (result || !client || !(created))                                                                     \
+        return result ? result : real(name)(__VA_ARGS__);                                                    \
+    result = begin(&measure, device);                                                                        \
     if (result)                                                                                              \
         return result;                                                                                       \
-    result = call;                                                                                           \
-    return measure_end_creation(&measure, result, result ? NULL : *(created), undo_context)
+    result = real(name)(__VA_ARGS__);                                                                        \
+    return measure_end_creation(&measure, result, result ? NULL : *(created), undo)
 
 CUresult cuCtxCreate(CUcontext *context, unsigned int flags, CUdevice device)
 {
-    CREATE(device, context, real(cuCtxCreate)(context, flags, device));
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate, context, flags, device);
 }
 
 CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice device)
 {
-    CREATE(device, context, real(cuCtxCreate_v2)(context, flags, device));
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v2, context, flags, device);
 }
 
 CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *params, int params_count, unsigned int flags,
                         CUdevice device)
 {
-    CREATE(device, context, real(cuCtxCreate_v3)(context, params, params_count, flags, device));
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v3, context, params, params_count, flags, device);
 }
 
 CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params, unsigned int flags, CUdevice device)
 {
-    CREATE(device, context, real(cuCtxCreate_v4)(context, params, flags, device));
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v4, context, params, flags, device);
 }
 
 /* Device of a context that need not be current. */
@@ -76,19 +85,14 @@ static bool context_lives(CUcontext context)
     return real(cuCtxGetApiVersion)(context, &version) == CUDA_SUCCESS;
 }
 
-static CUresult context_destroy(CUcontext context, CUresult (*driver_destroy)(CUcontext context),
-                                bool may_live_on)
+static CUresult context_destroy(struct ledger_client *client, CUcontext context,
+                                CUresult (*driver_destroy)(CUcontext context), bool may_live_on)
 {
-    struct ledger_client *client;
     struct measure measure;
     CUdevice device;
-    bool known;
-    CUresult result = shim_limit(&client);
+    CUresult result;
 
-    if (result)
-        return result;
-    known = client && context_device(context, &device);
-    if (!known)
+    if (!context_device(context, &device))
         return driver_destroy(context);
     measure_begin_destruction(&measure, client, device);
     result = driver_destroy(context);
@@ -98,19 +102,28 @@ static CUresult context_destroy(CUcontext context, CUresult (*driver_destroy)(CU
     return result;
 }
 
+/* Frame of hooks that take one argument and give something back. */
+#define DESTROY(name, argument, limited)                                                                     \
+    struct ledger_client *client;                                                                            \
+    CUresult result = shim_limit(&client);                                                                   \
+                                                                                                             \
+    if (result || !client)                                                                                   \
+        return result ? result : real(name)(argument);                                                       \
+    return limited
+
 CUresult cuCtxDestroy(CUcontext context)
 {
-    return context_destroy(context, real(cuCtxDestroy), false);
+    DESTROY(cuCtxDestroy, context, context_destroy(client, context, real(cuCtxDestroy), false));
 }
 
 CUresult cuCtxDestroy_v2(CUcontext context)
 {
-    return context_destroy(context, real(cuCtxDestroy_v2), false);
+    DESTROY(cuCtxDestroy_v2, context, context_destroy(client, context, real(cuCtxDestroy_v2), false));
 }
 
 CUresult cuCtxDetach(CUcontext context)
 {
-    return context_destroy(context, real(cuCtxDetach), true);
+    DESTROY(cuCtxDetach, context, context_destroy(client, context, real(cuCtxDetach), true));
 }
 
 /* ---- primary contexts ---- */
@@ -130,29 +143,34 @@ static CUresult undo_retain(void *device)
 
 CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
 {
-    struct measure measure;
-    CUresult result = measure_begin(&measure, device);
-
-    if (result)
-        return result;
-    if (measure.client && primary_is_active(device))
-        measure.device = -1; /* it is there and charged: one reference more costs nothing */
-    result = real(cuDevicePrimaryCtxRetain)(context, device);
-    result = measure_end_creation(&measure, result, (void *)(intptr_t)device, undo_retain);
-    if (result == CUDA_SUCCESS && measure.client && device < SHIM_DEVICES_MAX)
-        __atomic_store_n(&primaries[device], *context, __ATOMIC_RELAXED);
-    return result;
-}
-
-static CUresult primary_end(CUdevice device, CUresult (*driver_end)(CUdevice device))
-{
     struct ledger_client *client;
     struct measure measure;
     CUresult result = shim_limit(&client);
 
+    if (result || !client || !context)
+        return result ? result : real(cuDevicePrimaryCtxRetain)(context, device);
+    if (primary_is_active(device)) {
+        result = measure_begin(&measure, device);
+        measure.device = -1; /* it is there and charged: one reference more costs nothing */
+    } else {
+        result = measure_begin_context(&measure, device);
+    }
     if (result)
         return result;
-    if (!client || device < 0 || device >= SHIM_DEVICES_MAX)
+    result = real(cuDevicePrimaryCtxRetain)(context, device);
+    result = measure_end_creation(&measure, result, (void *)(intptr_t)device, undo_retain);
+    if (result == CUDA_SUCCESS && device >= 0 && device < SHIM_DEVICES_MAX)
+        __atomic_store_n(&primaries[device], *context, __ATOMIC_RELAXED);
+    return result;
+}
+
+static CUresult primary_end(struct ledger_client *client, CUdevice device,
+                            CUresult (*driver_end)(CUdevice device))
+{
+    struct measure measure;
+    CUresult result;
+
+    if (device < 0 || device >= SHIM_DEVICES_MAX)
         return driver_end(device);
     measure_begin_destruction(&measure, client, device);
     result = driver_end(device);
@@ -166,22 +184,24 @@ static CUresult primary_end(CUdevice device, CUresult (*driver_end)(CUdevice dev
 
 CUresult cuDevicePrimaryCtxRelease(CUdevice device)
 {
-    return primary_end(device, real(cuDevicePrimaryCtxRelease));
+    DESTROY(cuDevicePrimaryCtxRelease, device, primary_end(client, device, real(cuDevicePrimaryCtxRelease)));
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
 {
-    return primary_end(device, real(cuDevicePrimaryCtxRelease_v2));
+    DESTROY(cuDevicePrimaryCtxRelease_v2, device,
+            primary_end(client, device, real(cuDevicePrimaryCtxRelease_v2)));
 }
 
 CUresult cuDevicePrimaryCtxReset(CUdevice device)
 {
-    return primary_end(device, real(cuDevicePrimaryCtxReset));
+    DESTROY(cuDevicePrimaryCtxReset, device, primary_end(client, device, real(cuDevicePrimaryCtxReset)));
 }
 
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
 {
-    return primary_end(device, real(cuDevicePrimaryCtxReset_v2));
+    DESTROY(cuDevicePrimaryCtxReset_v2, device,
+            primary_end(client, device, real(cuDevicePrimaryCtxReset_v2)));
 }
 
 /* ---- green contexts: parts of the primary one, which they keep alive ---- */
@@ -194,26 +214,17 @@ static CUresult undo_green(void *context)
 CUresult cuGreenCtxCreate(CUgreenCtx *context, CUdevResourceDesc description, CUdevice device,
                           unsigned int flags)
 {
-    struct measure measure;
-    CUresult result = measure_begin(&measure, device);
-
-    if (result)
-        return result;
-    result = real(cuGreenCtxCreate)(context, description, device, flags);
-    return measure_end_creation(&measure, result, result ? NULL : *context, undo_green);
+    CREATE(measure_begin, context, device, undo_green, cuGreenCtxCreate, context, description, device, flags);
 }
 
-CUresult cuGreenCtxDestroy(CUgreenCtx context)
+static CUresult green_destroy(struct ledger_client *client, CUgreenCtx context)
 {
-    struct ledger_client *client;
     struct measure measure;
     CUcontext as_context;
     CUdevice device;
-    CUresult result = shim_limit(&client);
+    CUresult result;
 
-    if (result)
-        return result;
-    if (!client || real(cuCtxFromGreenCtx)(&as_context, context) != CUDA_SUCCESS ||
+    if (!context || real(cuCtxFromGreenCtx)(&as_context, context) != CUDA_SUCCESS ||
         !context_device(as_context, &device))
         return real(cuGreenCtxDestroy)(context);
     measure_begin_destruction(&measure, client, device);
@@ -224,20 +235,29 @@ CUresult cuGreenCtxDestroy(CUgreenCtx context)
     return result;
 }
 
-/* Heaps, stacks and printf buffers of a context: when they do not fit, the old size comes back. */
+CUresult cuGreenCtxDestroy(CUgreenCtx context)
+{
+    DESTROY(cuGreenCtxDestroy, context, green_destroy(client, context));
+}
+
+/* Heaps, stacks and printf buffers of a context: when they do not fit, the old size comes back. What cannot
+ * be asked cannot be undone; the driver says whether it can be set. */
 CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 {
+    struct ledger_client *client;
     struct measure measure;
     size_t old;
-    CUresult result = measure_begin_current(&measure);
+    bool known;
+    CUresult result = shim_limit(&client);
 
-    if (result || !measure.client)
+    if (result || !client)
         return result ? result : real(cuCtxSetLimit)(limit, value);
-    result = real(cuCtxGetLimit)(&old, limit);
+    result = measure_begin_current(&measure);
     if (result)
         return result;
+    known = real(cuCtxGetLimit)(&old, limit) == CUDA_SUCCESS;
     result = real(cuCtxSetLimit)(limit, value);
-    if (measure_end(&measure) < 0 && result == CUDA_SUCCESS && value > old) {
+    if (measure_end(&measure) < 0 && result == CUDA_SUCCESS && known && value > old) {
         real(cuCtxSetLimit)(limit, old);
         measure_end(&measure);
         return CUDA_ERROR_OUT_OF_MEMORY;

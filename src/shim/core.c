@@ -12,12 +12,17 @@
 
 #include "api/lookup.h"
 #include "api/trampolines.h"
-#include "base/paths.h"
 #include "shim/attach.h"
 #include "shim/deferred.h"
+#include "shim/external.h"
+#include "shim/ipc.h"
+#include "shim/origin.h"
+#include "shim/graph_charge.h"
 #include "shim/overhead.h"
+#include "shim/physical.h"
 #include "shim/pool.h"
 #include "shim/table.h"
+#include "shim/vmm.h"
 
 struct shim shim;
 struct driver shim_driver;
@@ -45,9 +50,17 @@ CUresult shim_result(int error)
     }
 }
 
+static CUresult not_supported(void)
+{
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+void *const shim_missing = (void *)not_supported;
+
 static CUresult open_locked(void)
 {
-    const char *dir = paths_env("VGPU_DRIVER_DIR");
+    void **slots = (void **)&shim_driver.cuda;
+    const char *dir = origin_driver_dir();
     int r;
 
     if (driver_is_open)
@@ -60,12 +73,16 @@ static CUresult open_locked(void)
                                  : strerror(-r));
         return r == -ENOENT && !dir ? CUDA_ERROR_NO_DEVICE : CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
     }
+    for (unsigned slot = 0; slot < CUDA_SLOT_COUNT; slot++)
+        if (!slots[slot])
+            slots[slot] = shim_missing;
     __atomic_store_n(&driver_is_open, true, __ATOMIC_RELEASE);
     return CUDA_SUCCESS;
 }
 
 CUresult shim_open(void)
 {
+    const int kept_errno = errno;
     CUresult result;
 
     if (__atomic_load_n(&driver_is_open, __ATOMIC_ACQUIRE))
@@ -73,6 +90,7 @@ CUresult shim_open(void)
     pthread_mutex_lock(&slow_lock);
     result = open_locked();
     pthread_mutex_unlock(&slow_lock);
+    errno = kept_errno;
     return result;
 }
 
@@ -89,6 +107,12 @@ static void forked_child(void)
     pool_reset_in_child();
     deferred_reset_in_child();
     overhead_reset_in_child();
+    physical_reset_in_child();
+    vmm_reset_in_child();
+    ipc_reset_in_child();
+    external_reset_in_child();
+    graph_exec_reset_in_child();
+    graph_charge_reset_in_child();
 }
 
 static enum shim_mode refuse(const char *instance, const char *why, CUresult result)
@@ -112,8 +136,10 @@ static enum shim_mode attach_locked(const char *instance)
     return r < 0 ? refuse(instance, why, shim_result(r == -ENOMEM ? -EIO : r)) : SHIM_LIMITED;
 }
 
+/* What opening and attaching do to errno is not the application's business. */
 CUresult shim_limit_slow(struct ledger_client **ret_client)
 {
+    const int kept_errno = errno;
     CUresult result;
 
     pthread_mutex_lock(&slow_lock);
@@ -128,6 +154,7 @@ CUresult shim_limit_slow(struct ledger_client **ret_client)
     if (result == CUDA_SUCCESS)
         *ret_client = shim.client;
     pthread_mutex_unlock(&slow_lock);
+    errno = kept_errno;
     return result;
 }
 
@@ -143,8 +170,8 @@ int shim_device_index(CUdevice device)
     known = __atomic_load_n(&shim.device_index[device], __ATOMIC_RELAXED);
     if (known)
         return known > 0 ? known - 1 : -1;
-    result = real(cuDeviceGetUuid_v2) ? real(cuDeviceGetUuid_v2)(&uuid, device)
-                                      : real(cuDeviceGetUuid)(&uuid, device);
+    result = (void *)real(cuDeviceGetUuid_v2) != shim_missing ? real(cuDeviceGetUuid_v2)(&uuid, device)
+                                                              : real(cuDeviceGetUuid)(&uuid, device);
     if (result != CUDA_SUCCESS)
         return -1;
     index = ledger_device_index(shim.client, (const uint8_t *)uuid.bytes);
@@ -185,11 +212,6 @@ bool shim_is_closed(const struct cuda_row *row)
     }
 }
 
-static CUresult not_supported(void)
-{
-    return CUDA_ERROR_NOT_SUPPORTED;
-}
-
 static CUresult no_driver(void)
 {
     return CUDA_ERROR_SHARED_OBJECT_INIT_FAILED;
@@ -203,11 +225,9 @@ void *shim_resolve(unsigned slot)
         return (void *)no_driver;
     if (shim_is_closed(api_cuda_slot(slot)) && shim_is_limited()) {
         shim_refuse(api_cuda_slot(slot)->symbol);
-        return (void *)not_supported;
+        return shim_missing;
     }
     function = ((void **)&shim_driver.cuda)[slot];
-    if (!function)
-        function = (void *)not_supported;
     __atomic_store_n(&shim_cuda_table[slot], function, __ATOMIC_RELAXED);
     return function;
 }

@@ -1,10 +1,10 @@
 /* The ways in: cuInit, and cuGetProcAddress, through which the runtime library and most programs get every
  * function. */
-#include <errno.h>
 #include <string.h>
 
 #include "api/entries.h"
 #include "api/lookup.h"
+#include "shim/descriptors.h"
 #include "shim/overhead.h"
 #include "shim/shim.h"
 
@@ -13,10 +13,10 @@ CUresult cuInit(unsigned int flags)
     struct ledger_client *client;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
+    if (result || !client)
+        return result ? result : real(cuInit)(flags);
     result = real(cuInit)(flags);
-    if (result || !client || overhead_init() == 0)
+    if (result || descriptors_open_high(overhead_init) == 0)
         return result;
     shim_say("the driver's libnvidia-ml.so.1 cannot be used, so the memory of contexts cannot be counted; "
              "nothing runs without its limit");
@@ -43,7 +43,7 @@ static const struct cuda_row *row_of(const char *name, int version, cuuint64_t f
     const struct cuda_row *row;
 
     while (api_cuda_find(name, version, flags, &row) == 0) {
-        if (((void **)&shim_driver.cuda)[row->slot])
+        if (((void **)&shim_driver.cuda)[row->slot] != shim_missing)
             return row;
         version = row->since - 1;
     }
@@ -83,7 +83,7 @@ static CUresult proc_address_hook(const char *name, void **function, int version
         return not_found(function, status);
     if (!row->hooked)
         return CUDA_SUCCESS;
-    if (real(cuGetProcAddress_v2))
+    if ((void *)real(cuGetProcAddress_v2) != shim_missing)
         result = real(cuGetProcAddress_v2)(name, &same, row->since, flags, NULL);
     else
         result = real(cuGetProcAddress)(name, &same, row->since, flags);
@@ -97,12 +97,10 @@ CUresult cuGetProcAddress(const char *symbol, void **function, int version, cuui
 {
     CUresult result = shim_open();
 
-    if (result)
-        return result;
-    if (!real(cuGetProcAddress))
-        return CUDA_ERROR_NOT_FOUND;
+    if (result || !shim_is_limited())
+        return result ? result : real(cuGetProcAddress)(symbol, function, version, flags);
     result = real(cuGetProcAddress)(symbol, function, version, flags);
-    if (result || !*function || !shim_is_limited())
+    if (result || !symbol || !function || !*function)
         return result;
     return proc_address_hook(symbol, function, version, flags, NULL);
 }
@@ -112,12 +110,10 @@ CUresult cuGetProcAddress_v2(const char *symbol, void **function, int version, c
 {
     CUresult result = shim_open();
 
-    if (result)
-        return result;
-    if (!real(cuGetProcAddress_v2))
-        return CUDA_ERROR_NOT_FOUND;
+    if (result || !shim_is_limited())
+        return result ? result : real(cuGetProcAddress_v2)(symbol, function, version, flags, status);
     result = real(cuGetProcAddress_v2)(symbol, function, version, flags, status);
-    if (result || !*function || !shim_is_limited())
+    if (result || !symbol || !function || !*function)
         return result;
     return proc_address_hook(symbol, function, version, flags, status);
 }

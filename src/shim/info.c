@@ -21,10 +21,10 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
     int device;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
-    result = real(cuMemGetInfo_v2)(free_bytes, total_bytes);
     if (result || !client)
+        return result ? result : real(cuMemGetInfo_v2)(free_bytes, total_bytes);
+    result = real(cuMemGetInfo_v2)(free_bytes, total_bytes);
+    if (result)
         return result;
     result = shim_current_index(&device);
     if (result)
@@ -45,15 +45,17 @@ CUresult cuMemGetInfo(unsigned int *free_bytes, unsigned int *total_bytes)
     size_t free_slice, total_slice;
     CUresult result = shim_limit(&client);
 
+    if (result || !client)
+        return result ? result : real(cuMemGetInfo)(free_bytes, total_bytes);
+    result = real(cuMemGetInfo)(free_bytes, total_bytes); /* says what it thinks of the arguments */
+    if (!result)
+        result = cuMemGetInfo_v2(&free_slice, &total_slice);
     if (result)
         return result;
-    if (!client || !free_bytes || !total_bytes)
-        return real(cuMemGetInfo)(free_bytes, total_bytes);
-    result = cuMemGetInfo_v2(&free_slice, &total_slice);
-    if (result)
-        return result;
-    *free_bytes = (unsigned int)least(free_slice, UINT_MAX);
-    *total_bytes = (unsigned int)least(total_slice, UINT_MAX);
+    if (free_bytes)
+        *free_bytes = (unsigned int)least(free_slice, UINT_MAX);
+    if (total_bytes)
+        *total_bytes = (unsigned int)least(total_slice, UINT_MAX);
     return CUDA_SUCCESS;
 }
 
@@ -62,10 +64,10 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
     struct ledger_client *client;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
+    if (result || !client)
+        return result ? result : real(cuDeviceTotalMem_v2)(bytes, device);
     result = real(cuDeviceTotalMem_v2)(bytes, device);
-    if (result == CUDA_SUCCESS && client && bytes)
+    if (result == CUDA_SUCCESS && bytes)
         *bytes = least(*bytes, limit_bytes(client, shim_device_index(device)));
     return result;
 }
@@ -75,10 +77,10 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device)
     struct ledger_client *client;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
+    if (result || !client)
+        return result ? result : real(cuDeviceTotalMem)(bytes, device);
     result = real(cuDeviceTotalMem)(bytes, device);
-    if (result == CUDA_SUCCESS && client && bytes)
+    if (result == CUDA_SUCCESS && bytes)
         *bytes = (unsigned int)least(*bytes, limit_bytes(client, shim_device_index(device)));
     return result;
 }

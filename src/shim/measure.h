@@ -10,11 +10,17 @@ struct measure {
     int device;                   /* index in the instance; -1: nothing is measured */
     CUdevice ordinal;
     struct overhead_mark mark;
+    uint64_t prepaid_bytes;  /* reserved for a context */
+    uint64_t overhead_bytes; /* charged before, when this is for a context */
 };
 
 /* Before a driver call that makes something on a device. CUDA_ERROR_OUT_OF_MEMORY when the instance has no
- * part of the device, or is over its limit already. */
+ * part of the device, or is over its limit already; the driver's code when ordinal is no device. */
 CUresult measure_begin(struct measure *measure, CUdevice ordinal);
+
+/* The same for a context: reserves what the instance's contexts cost on this device. While nobody knows that
+ * yet, reserves all that is left, so that contexts are made one after the other until the first one has told. */
+CUresult measure_begin_context(struct measure *measure, CUdevice ordinal);
 
 /* The same on the current context's device. Without a current context nothing is measured: the driver will
  * refuse. */

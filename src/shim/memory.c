@@ -1,6 +1,7 @@
 /* cuMemAlloc and its family, each version by itself. A call costs, above the driver's: a lookup of the
  * current context's device, one reservation in the ledger (three 16-byte compare-and-swaps, no system call)
- * and one insertion into a hash table; with no limit set, one load. */
+ * and one insertion into a hash table; with no limit set, one load. A call without a place for its answer is
+ * the driver's to refuse: nothing is reserved for it and nothing of it is read. */
 #include <stddef.h>
 
 #include "shim/charge.h"
@@ -14,9 +15,13 @@ enum { PITCH_GUESS_BYTES = 512 };
 
 CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 {
+    struct ledger_client *client;
     struct charge charge;
-    CUresult result = charge_begin(&charge, bytes, TABLE_DIRECT);
+    CUresult result = shim_limit(&client);
 
+    if (result || !client || !address)
+        return result ? result : real(cuMemAlloc_v2)(address, bytes);
+    result = charge_begin(&charge, bytes, TABLE_DIRECT);
     if (result)
         return result;
     result = real(cuMemAlloc_v2)(address, bytes);
@@ -25,9 +30,13 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 
 CUresult cuMemAlloc(CUdeviceptr_v1 *address, unsigned int bytes)
 {
+    struct ledger_client *client;
     struct charge charge;
-    CUresult result = charge_begin(&charge, bytes, TABLE_DIRECT);
+    CUresult result = shim_limit(&client);
 
+    if (result || !client || !address)
+        return result ? result : real(cuMemAlloc)(address, bytes);
+    result = charge_begin(&charge, bytes, TABLE_DIRECT);
     if (result)
         return result;
     result = real(cuMemAlloc)(address, bytes);
@@ -36,9 +45,13 @@ CUresult cuMemAlloc(CUdeviceptr_v1 *address, unsigned int bytes)
 
 CUresult cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned int flags)
 {
+    struct ledger_client *client;
     struct charge charge;
-    CUresult result = charge_begin(&charge, bytes, TABLE_MANAGED);
+    CUresult result = shim_limit(&client);
 
+    if (result || !client || !address)
+        return result ? result : real(cuMemAllocManaged)(address, bytes, flags);
+    result = charge_begin(&charge, bytes, TABLE_MANAGED);
     if (result)
         return result;
     result = real(cuMemAllocManaged)(address, bytes, flags);
@@ -69,9 +82,14 @@ static CUresult pitch_begin(struct charge *charge, uint64_t width_bytes, uint64_
 CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t width_bytes, size_t height,
                             unsigned int element_bytes)
 {
+    struct ledger_client *client;
     struct charge charge;
-    CUresult result = pitch_begin(&charge, width_bytes, height);
+    CUresult result = shim_limit(&client);
 
+    if (result || !client || !address || !pitch_bytes)
+        return result ? result
+                      : real(cuMemAllocPitch_v2)(address, pitch_bytes, width_bytes, height, element_bytes);
+    result = pitch_begin(&charge, width_bytes, height);
     if (result)
         return result;
     result = real(cuMemAllocPitch_v2)(address, pitch_bytes, width_bytes, height, element_bytes);
@@ -81,9 +99,14 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t wi
 CUresult cuMemAllocPitch(CUdeviceptr_v1 *address, unsigned int *pitch_bytes, unsigned int width_bytes,
                          unsigned int height, unsigned int element_bytes)
 {
+    struct ledger_client *client;
     struct charge charge;
-    CUresult result = pitch_begin(&charge, width_bytes, height);
+    CUresult result = shim_limit(&client);
 
+    if (result || !client || !address || !pitch_bytes)
+        return result ? result
+                      : real(cuMemAllocPitch)(address, pitch_bytes, width_bytes, height, element_bytes);
+    result = pitch_begin(&charge, width_bytes, height);
     if (result)
         return result;
     result = real(cuMemAllocPitch)(address, pitch_bytes, width_bytes, height, element_bytes);
@@ -108,15 +131,12 @@ static CUresult free_direct(struct ledger_client *client, const struct table_ent
     return result;
 }
 
-static CUresult free_any(uint64_t address, CUresult (*driver_free)(uint64_t address))
+static CUresult free_any(struct ledger_client *client, uint64_t address,
+                         CUresult (*driver_free)(uint64_t address))
 {
-    struct ledger_client *client;
     struct table_entry entry;
-    CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
-    if (!client || !table_take(address, &entry))
+    if (!table_take(address, &entry))
         return driver_free(address);
     if (entry.door == TABLE_POOL)
         return pool_api_free(client, &entry, driver_free);
@@ -135,10 +155,20 @@ static CUresult driver_free_v1(uint64_t address)
 
 CUresult cuMemFree_v2(CUdeviceptr address)
 {
-    return free_any(address, driver_free_v2);
+    struct ledger_client *client;
+    CUresult result = shim_limit(&client);
+
+    if (result || !client)
+        return result ? result : real(cuMemFree_v2)(address);
+    return free_any(client, address, driver_free_v2);
 }
 
 CUresult cuMemFree(CUdeviceptr_v1 address)
 {
-    return free_any(address, driver_free_v1);
+    struct ledger_client *client;
+    CUresult result = shim_limit(&client);
+
+    if (result || !client)
+        return result ? result : real(cuMemFree)(address);
+    return free_any(client, address, driver_free_v1);
 }

@@ -15,10 +15,10 @@
 #include <string.h>
 
 #include "api/trampolines.h"
-#include "base/paths.h"
 #include "driver/driver.h"
 #include "ledger/ledger.h"
 #include "shim/attach.h"
+#include "shim/origin.h"
 #include "shim/say.h"
 
 __attribute__((visibility("default"))) const char vgpu_shim_mark[] = "vgpu";
@@ -39,7 +39,7 @@ static nvmlReturn_t open_locked(void)
 
     if (driver_is_open)
         return NVML_SUCCESS;
-    r = driver_open_nvml(paths_env("VGPU_DRIVER_DIR"), &driver);
+    r = driver_open_nvml(origin_driver_dir(), &driver);
     if (r < 0) {
         shim_say("cannot open the driver's libnvidia-ml.so.1: %s",
                  r == -ELOOP ? "what is there is vgpu's own library" : strerror(-r));
@@ -66,6 +66,8 @@ static nvmlReturn_t limit(enum mode *ret_mode)
 
     *ret_mode = __atomic_load_n(&mode, __ATOMIC_ACQUIRE);
     if (*ret_mode == MODE_NEW) {
+        const int kept_errno = errno; /* opening and attaching are not the application's business */
+
         pthread_mutex_lock(&slow_lock);
         result = open_locked();
         if (result == NVML_SUCCESS && mode == MODE_NEW) {
@@ -75,6 +77,7 @@ static nvmlReturn_t limit(enum mode *ret_mode)
         }
         *ret_mode = mode;
         pthread_mutex_unlock(&slow_lock);
+        errno = kept_errno;
     }
     return result == NVML_SUCCESS && *ret_mode == MODE_REFUSED ? NVML_ERROR_NO_PERMISSION : result;
 }

@@ -5,17 +5,21 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/uuid.h"
 
-enum { PROCESSES_MAX = 512, ATTEMPTS = 8 };
+enum { PROCESSES_USUAL = 128, PROCESSES_MAX = 16384, ATTEMPTS = 8 };
 
 static struct device_overhead {
     pthread_mutex_t lock;
     uint64_t charged_bytes;
+    uint64_t prepaid_bytes;     /* reserved for what is about to be made, and not used for it yet */
+    uint64_t outstanding_bytes; /* of all prepayments that have not ended */
     uint64_t uncertain_bytes; /* atomic */
+    uint64_t held_bytes;      /* atomic; of shared objects */
     uint64_t changes;         /* atomic; +1 whenever something of this process may move */
     nvmlDevice_t handle;      /* of NVML; NULL until asked for */
     CUdevice ordinal;         /* as last settled */
@@ -34,20 +38,52 @@ int overhead_init(void)
     return nvml(nvmlInit_v2)() == NVML_SUCCESS ? 0 : -EIO;
 }
 
+static void change(int device, uint64_t *figure, uint64_t delta)
+{
+    __atomic_add_fetch(figure, delta, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&overheads[device].changes, 1, __ATOMIC_SEQ_CST);
+}
+
+void overhead_unplaced_add(int device, uint64_t bytes)
+{
+    if (device >= 0)
+        change(device, &overheads[device].uncertain_bytes, bytes);
+}
+
+void overhead_unplaced_sub(int device, uint64_t bytes)
+{
+    if (device >= 0)
+        change(device, &overheads[device].uncertain_bytes, 0 - bytes);
+}
+
 void overhead_uncertain_add(int device, uint64_t bytes)
 {
     if (device < 0)
         return;
-    __atomic_add_fetch(&overheads[device].uncertain_bytes, bytes, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&overheads[device].changes, 1, __ATOMIC_SEQ_CST);
+    ledger_moving_add(shim.client, (unsigned)device, bytes);
+    overhead_unplaced_add(device, bytes);
 }
 
 void overhead_uncertain_sub(int device, uint64_t bytes)
 {
     if (device < 0)
         return;
-    __atomic_sub_fetch(&overheads[device].uncertain_bytes, bytes, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&overheads[device].changes, 1, __ATOMIC_SEQ_CST);
+    overhead_unplaced_sub(device, bytes);
+    ledger_moving_sub(shim.client, (unsigned)device, bytes);
+}
+
+void overhead_held_add(int device, uint64_t bytes)
+{
+    overhead_unplaced_add(device, bytes);
+    if (device >= 0)
+        change(device, &overheads[device].held_bytes, bytes);
+}
+
+void overhead_held_sub(int device, uint64_t bytes)
+{
+    if (device >= 0)
+        change(device, &overheads[device].held_bytes, 0 - bytes);
+    overhead_unplaced_sub(device, bytes);
 }
 
 /* NVML's handle of a CUDA device, found by UUID; a partition of a device bears another prefix. */
@@ -71,31 +107,58 @@ static nvmlDevice_t device_handle(int device, CUdevice ordinal)
     return handle;
 }
 
+/* The processes on a device into rows, which have room for *n of them. */
+static nvmlReturn_t list_processes(nvmlDevice_t handle, unsigned int *n, nvmlProcessInfo_t *rows)
+{
+    return nvml(nvmlDeviceGetComputeRunningProcesses_v3)
+               ? nvml(nvmlDeviceGetComputeRunningProcesses_v3)(handle, n, rows)
+               : nvml(nvmlDeviceGetComputeRunningProcesses_v2)(handle, n, rows);
+}
+
+/* Sums up the rows of one process. -ENODATA where NVML does not tell, as under WSL. */
+static int sum_rows(const nvmlProcessInfo_t *rows, unsigned int n, int pid, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned int i = 0; i < n; i++) {
+        if ((int)rows[i].pid != pid)
+            continue;
+        if (rows[i].usedGpuMemory > INT64_MAX)
+            return -ENODATA;
+        bytes += rows[i].usedGpuMemory;
+    }
+    *ret_bytes = bytes;
+    return 0;
+}
+
+/* The same of a device with more processes than usual. */
+static int process_bytes_of_many(nvmlDevice_t handle, int pid, uint64_t *ret_bytes)
+{
+    unsigned int n = PROCESSES_MAX;
+    nvmlProcessInfo_t *rows = malloc(n * sizeof(*rows));
+    int r = -ENOMEM;
+
+    if (rows)
+        r = list_processes(handle, &n, rows) == NVML_SUCCESS ? sum_rows(rows, n, pid, ret_bytes) : -EIO;
+    free(rows);
+    return r;
+}
+
 /* What NVML says this process holds on the device; 0 when it does not list it. NVML knows processes as vgpud
  * does: by host pid. */
 static int process_bytes(struct ledger_client *client, int device, CUdevice ordinal, uint64_t *ret_bytes)
 {
-    nvmlProcessInfo_t rows[PROCESSES_MAX];
-    unsigned int n = PROCESSES_MAX;
+    nvmlProcessInfo_t rows[PROCESSES_USUAL];
+    unsigned int n = PROCESSES_USUAL;
     nvmlDevice_t handle = device_handle(device, ordinal);
     nvmlReturn_t result;
 
     if (!handle)
         return -ENODEV;
-    result = nvml(nvmlDeviceGetComputeRunningProcesses_v3)
-                 ? nvml(nvmlDeviceGetComputeRunningProcesses_v3)(handle, &n, rows)
-                 : nvml(nvmlDeviceGetComputeRunningProcesses_v2)(handle, &n, rows);
-    if (result != NVML_SUCCESS)
-        return -EIO;
-    *ret_bytes = 0;
-    for (unsigned int i = 0; i < n && i < PROCESSES_MAX; i++) {
-        if ((int)rows[i].pid != ledger_own_pid(client))
-            continue;
-        if (rows[i].usedGpuMemory > INT64_MAX) /* "not available", as under WSL */
-            return -ENODATA;
-        *ret_bytes += rows[i].usedGpuMemory;
-    }
-    return 0;
+    result = list_processes(handle, &n, rows);
+    if (result == NVML_ERROR_INSUFFICIENT_SIZE)
+        return process_bytes_of_many(handle, ledger_own_pid(client), ret_bytes);
+    return result == NVML_SUCCESS ? sum_rows(rows, n, ledger_own_pid(client), ret_bytes) : -EIO;
 }
 
 struct view {
@@ -109,7 +172,7 @@ struct view {
 static int view_read(struct ledger_client *client, int device, CUdevice ordinal, struct view *ret_view)
 {
     struct device_overhead *overhead = &overheads[device];
-    uint64_t bytes, own, uncertain;
+    uint64_t bytes, own, other, uncertain;
     struct view view;
     int r;
 
@@ -119,7 +182,8 @@ static int view_read(struct ledger_client *client, int device, CUdevice ordinal,
     if (r < 0)
         return r;
     own = ledger_own_bytes(client, (unsigned)device);
-    own = own > view.charged_bytes ? own - view.charged_bytes : 0;
+    other = view.charged_bytes + __atomic_load_n(&overhead->prepaid_bytes, __ATOMIC_SEQ_CST);
+    own = (own > other ? own - other : 0) + __atomic_load_n(&overhead->held_bytes, __ATOMIC_SEQ_CST);
     uncertain = __atomic_load_n(&overhead->uncertain_bytes, __ATOMIC_SEQ_CST);
     view.listed = bytes != 0;
     view.beyond_bytes = (int64_t)bytes - (int64_t)own;
@@ -153,19 +217,51 @@ static uint64_t overhead_wanted(const struct view *view, const struct overhead_m
     return wanted > 0 ? (uint64_t)wanted : 0;
 }
 
-/* Moves the charge to wanted_bytes; the lock is held, and no driver call is made. */
+/* Moves the charge to wanted_bytes, with what was prepaid first; the lock is held, and no driver call is made. */
 static void charge_move_locked(struct ledger_client *client, int device, uint64_t wanted_bytes)
 {
     struct device_overhead *overhead = &overheads[device];
-    uint64_t charged = overhead->charged_bytes;
+    uint64_t charged = overhead->charged_bytes, more = wanted_bytes > charged ? wanted_bytes - charged : 0,
+             prepaid = more < overhead->prepaid_bytes ? more : overhead->prepaid_bytes;
 
     __atomic_add_fetch(&overhead->changes, 1, __ATOMIC_SEQ_CST);
-    if (wanted_bytes > charged)
-        ledger_charge(client, (unsigned)device, wanted_bytes - charged);
+    if (more)
+        ledger_charge(client, (unsigned)device, more - prepaid);
     else
         ledger_release(client, (unsigned)device, charged - wanted_bytes);
+    __atomic_store_n(&overhead->prepaid_bytes, overhead->prepaid_bytes - prepaid, __ATOMIC_SEQ_CST);
     __atomic_store_n(&overhead->charged_bytes, wanted_bytes, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&overhead->changes, 1, __ATOMIC_SEQ_CST);
+}
+
+void overhead_prepay(int device, uint64_t bytes)
+{
+    struct device_overhead *overhead = &overheads[device];
+
+    pthread_mutex_lock(&overhead->lock);
+    overhead->outstanding_bytes += bytes;
+    change(device, &overhead->prepaid_bytes, bytes);
+    pthread_mutex_unlock(&overhead->lock);
+}
+
+void overhead_prepaid_end(struct ledger_client *client, int device, uint64_t bytes)
+{
+    struct device_overhead *overhead = &overheads[device];
+    uint64_t left = 0;
+
+    pthread_mutex_lock(&overhead->lock);
+    overhead->outstanding_bytes -= bytes;
+    if (overhead->prepaid_bytes > overhead->outstanding_bytes) {
+        left = overhead->prepaid_bytes - overhead->outstanding_bytes;
+        ledger_release(client, (unsigned)device, left);
+        change(device, &overhead->prepaid_bytes, 0 - left);
+    }
+    pthread_mutex_unlock(&overhead->lock);
+}
+
+uint64_t overhead_bytes(int device)
+{
+    return __atomic_load_n(&overheads[device].charged_bytes, __ATOMIC_SEQ_CST);
 }
 
 static void in_range_set(struct device_overhead *overhead, CUdevice ordinal, bool in_range)

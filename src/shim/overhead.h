@@ -15,10 +15,22 @@
 /* Opens the driver's NVML: without it contexts cannot be counted. 0 or negative errno. */
 int overhead_init(void);
 
-/* Bytes whose place on the device is not certain: they begin and end with these two around a driver call, or
- * for managed memory with the allocation's life. Cost: two atomic additions. */
+/* Bytes that are charged but may not be on the device just now: a reservation whose driver call has not ended,
+ * memory whose free is under way. They begin and end with these two around the driver call. Others in the
+ * instance see it (ledger_moving_add) and are not refused because of it. Cost: three atomic additions. */
 void overhead_uncertain_add(int device, uint64_t bytes);
 void overhead_uncertain_sub(int device, uint64_t bytes);
+
+/* Bytes charged for the whole of an allocation's life wherever they lie: managed memory, which moves. For this
+ * process's own reckoning only: nobody waits for them. */
+void overhead_unplaced_add(int device, uint64_t bytes);
+void overhead_unplaced_sub(int device, uint64_t bytes);
+
+/* Bytes of shared objects that this process holds: on the device for certain, and paid by the object
+ * (ledger_shared_publish) instead of by this process; NVML may show them as this process's or as another
+ * holder's. */
+void overhead_held_add(int device, uint64_t bytes);
+void overhead_held_sub(int device, uint64_t bytes);
 
 struct overhead_mark {
     bool known;           /* false: nothing was uncertain, the figure after the call suffices */
@@ -32,6 +44,14 @@ struct overhead_mark {
 struct overhead_mark overhead_mark(struct ledger_client *client, int device, CUdevice ordinal);
 int overhead_settle(struct ledger_client *client, int device, CUdevice ordinal,
                     const struct overhead_mark *mark, bool must_hold);
+
+/* Bytes reserved in the ledger for what a call is about to make, before anybody knows what it costs: no
+ * allocation. overhead_settle pays with them; the end gives back what is left. */
+void overhead_prepay(int device, uint64_t bytes);
+void overhead_prepaid_end(struct ledger_client *client, int device, uint64_t bytes);
+
+/* What is charged for contexts and modules of this process now. */
+uint64_t overhead_bytes(int device);
 
 /* After a wait: settles what earlier calls could only settle within a range, now that nothing is uncertain.
  * One load when there is no such thing. */

@@ -23,7 +23,7 @@ enum { SETTLE_ATTEMPTS = 8, BLOCK_BYTES = 512 };
 
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct pool *pools;
-static bool slack; /* atomic: some pool may have something to give back at the next wait */
+static bool some_slack; /* atomic: some pool may have something to give back at the next wait */
 
 /* ---- which pools there are ---- */
 
@@ -79,6 +79,47 @@ struct pool *pool_of(CUmemoryPool handle)
     return NULL;
 }
 
+/* ---- what the driver may let go of ---- */
+
+static uint64_t pool_slack_bytes(struct pool *pool)
+{
+    uint64_t bytes = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    if (pool->device >= 0 && pool->charged_bytes > pool->live_bytes)
+        bytes = pool->charged_bytes - pool->live_bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return bytes;
+}
+
+void pool_slack_begin(struct pool_slack *ret_slack)
+{
+    struct pool *pool;
+
+    *ret_slack = (struct pool_slack){0};
+    if (!__atomic_load_n(&some_slack, __ATOMIC_RELAXED))
+        return;
+    pthread_mutex_lock(&pools_lock);
+    pool = pools;
+    pthread_mutex_unlock(&pools_lock);
+    for (; pool; pool = pool->next)
+        if (pool->device >= 0)
+            ret_slack->bytes[pool->device] += pool_slack_bytes(pool);
+    ret_slack->any = true;
+    for (int device = 0; device < LEDGER_DEVICES_MAX; device++)
+        if (ret_slack->bytes[device])
+            overhead_uncertain_add(device, ret_slack->bytes[device]);
+}
+
+void pool_slack_end(const struct pool_slack *slack)
+{
+    if (!slack->any)
+        return;
+    for (int device = 0; device < LEDGER_DEVICES_MAX; device++)
+        if (slack->bytes[device])
+            overhead_uncertain_sub(device, slack->bytes[device]);
+}
+
 /* ---- settling ---- */
 
 static bool pool_read(const struct pool *pool, CUmemPool_attribute attribute, uint64_t *ret_bytes)
@@ -117,7 +158,7 @@ int pool_settle(struct ledger_client *client, struct pool *pool)
         if (!pool_read(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &reserved))
             return 0; /* the charge stays as it is */
         if (pool_read(pool, CU_MEMPOOL_ATTR_USED_MEM_CURRENT, &used) && used < reserved)
-            __atomic_store_n(&slack, true, __ATOMIC_RELAXED);
+            __atomic_store_n(&some_slack, true, __ATOMIC_RELAXED);
         pthread_mutex_lock(&pool->lock);
         counts = pool->ends == ends && pool->handle;
         if (counts) {
@@ -148,6 +189,43 @@ void pool_settle_all(struct ledger_client *client)
         pool_settle(client, pool);
 }
 
+CUresult pool_trim(struct ledger_client *client, struct pool *pool, size_t keep_bytes)
+{
+    uint64_t slack_bytes = pool_slack_bytes(pool);
+    CUresult result;
+
+    overhead_uncertain_add(pool->device, slack_bytes);
+    result = real(cuMemPoolTrimTo)(pool->handle, keep_bytes);
+    pool_settle(client, pool);
+    overhead_uncertain_sub(pool->device, slack_bytes);
+    return result;
+}
+
+bool pool_trim_all(struct ledger_client *client, int device)
+{
+    /* Not every thread that captures may do this without saying that it knows. */
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    bool relaxed = real(cuThreadExchangeStreamCaptureMode) &&
+                   real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
+    bool any = false;
+    struct pool *pool;
+
+    pthread_mutex_lock(&pools_lock);
+    pool = pools;
+    pthread_mutex_unlock(&pools_lock);
+    for (; pool; pool = pool->next) {
+        uint64_t slack_bytes = pool_slack_bytes(pool);
+
+        if (pool->device != device || !slack_bytes || !pool->handle)
+            continue;
+        pool_trim(client, pool, 0);
+        any |= pool_slack_bytes(pool) < slack_bytes;
+    }
+    if (relaxed)
+        real(cuThreadExchangeStreamCaptureMode)(&mode);
+    return any;
+}
+
 /* A wait for all streams is one for the current context's: it says nothing of pools on other devices. */
 static void rooms_ready(uintptr_t stream)
 {
@@ -171,11 +249,11 @@ static void rooms_ready(uintptr_t stream)
 
 void pool_settle_after_sync(struct ledger_client *client, uintptr_t stream)
 {
-    if (!__atomic_load_n(&slack, __ATOMIC_RELAXED)) {
+    if (!__atomic_load_n(&some_slack, __ATOMIC_RELAXED)) {
         deferred_settle(client, false);
         return;
     }
-    __atomic_store_n(&slack, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&some_slack, false, __ATOMIC_RELAXED);
     pool_settle_all(client);
     if (stream != ROOM_NO_STREAM)
         rooms_ready(stream);
@@ -214,7 +292,6 @@ int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, 
             room_claim_in(pool, growth->wanted_bytes, stream, &growth->claimed))
             growth->bytes = 0;
     }
-    overhead_uncertain_add(pool->device, growth->bytes);
     r = charge_reserve(client, pool->device, growth->bytes);
     pthread_mutex_lock(&pool->lock);
     if (r < 0) {
@@ -226,8 +303,6 @@ int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, 
         growth->ends_before = pool->ends;
     }
     pthread_mutex_unlock(&pool->lock);
-    if (r < 0)
-        overhead_uncertain_sub(pool->device, growth->bytes);
     return r;
 }
 
@@ -272,6 +347,8 @@ int pool_growth_end(const struct pool_growth *growth, struct ledger_client *clie
                                    alone && pool->ends == growth->ends_before + 1 && !pool->under_way);
     pthread_mutex_unlock(&pool->lock);
     overhead_uncertain_sub(pool->device, growth->bytes);
+    if (r == -ENOMEM && address)
+        ledger_deny(client, (unsigned)pool->device);
     return r;
 }
 
@@ -281,11 +358,12 @@ void pool_release(struct ledger_client *client, const struct table_entry *entry,
     struct pool *pool = (struct pool *)entry->owner;
     struct table_entry rest = {.device = entry->device, .door = TABLE_DIRECT};
 
-    __atomic_store_n(&slack, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&some_slack, true, __ATOMIC_RELAXED);
     pthread_mutex_lock(&pool->lock);
     room_give(&pool->room, (struct room_extent){entry->address, entry->bytes, entry->chunk, room_stream});
+    pool->live_bytes -= entry->bytes < pool->live_bytes ? entry->bytes : pool->live_bytes;
     /* The last allocation of a destroyed pool takes the pool's memory with it. */
-    if (__atomic_sub_fetch(&pool->live, 1, __ATOMIC_RELAXED) == 0 && !pool->handle) {
+    if (--pool->live == 0 && !pool->handle) {
         rest.bytes = pool->charged_bytes;
         pool->charged_bytes = 0;
     }
@@ -302,7 +380,7 @@ void pool_retire(struct pool *pool)
 
     pthread_mutex_lock(&pool->lock);
     pool->handle = NULL;
-    if (!__atomic_load_n(&pool->live, __ATOMIC_RELAXED)) {
+    if (!pool->live) {
         rest.bytes = pool->charged_bytes;
         pool->charged_bytes = 0;
     }
@@ -315,5 +393,5 @@ void pool_reset_in_child(void)
 {
     pools_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     pools = NULL;
-    slack = false;
+    some_slack = false;
 }

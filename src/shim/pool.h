@@ -24,7 +24,8 @@ struct pool {
     uint64_t pending_bytes;  /* that allocations under way may make it grow by */
     uint64_t ends;           /* allocations that ended */
     uint32_t under_way;
-    uint64_t live;    /* allocations in the table */
+    uint64_t live;       /* allocations in the table */
+    uint64_t live_bytes; /* of those */
     struct room room; /* what is surely free in it */
 };
 
@@ -77,6 +78,22 @@ void pool_settle_all(struct ledger_client *client);
 /* As pool_settle_all, after stream was waited for (ROOM_ANY_STREAM: all streams; ROOM_NO_STREAM: one cannot
  * tell which). A few loads when there is nothing to settle. */
 void pool_settle_after_sync(struct ledger_client *client, uintptr_t stream);
+
+/* What the driver's pools may give back to the device during a call that waits: it is uncertain from before the
+ * call until the pools are settled after it. Nothing to do: one load. */
+struct pool_slack {
+    bool any;
+    uint64_t bytes[LEDGER_DEVICES_MAX];
+};
+void pool_slack_begin(struct pool_slack *ret_slack);
+void pool_slack_end(const struct pool_slack *slack);
+
+/* cuMemPoolTrimTo, with the account. */
+CUresult pool_trim(struct ledger_client *client, struct pool *pool, size_t keep_bytes);
+
+/* Makes the pools of a device let go of what they keep without need, as the driver does when a device is full.
+ * True when that was anything. */
+bool pool_trim_all(struct ledger_client *client, int device);
 
 void pool_reset_in_child(void);
 

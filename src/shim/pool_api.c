@@ -3,6 +3,7 @@
 #include "shim/pool_api.h"
 
 #include "shim/charge.h"
+#include "shim/graph_exec.h"
 #include "shim/overhead.h"
 #include "shim/pool.h"
 
@@ -99,9 +100,13 @@ static int entry_add(const struct pool_growth *growth, uint64_t address, uint64_
                                       .door = TABLE_POOL};
     int r = table_insert(&entry);
 
-    if (r == 0)
-        __atomic_add_fetch(&pool->live, 1, __ATOMIC_RELAXED);
-    return r;
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&pool->lock);
+    pool->live++;
+    pool->live_bytes += entry.bytes;
+    pthread_mutex_unlock(&pool->lock);
+    return 0;
 }
 
 /* Takes back an allocation that made the pool grow past the limit. Waits for the stream, because a pool gives
@@ -141,24 +146,30 @@ static CUresult pool_alloc(const struct flavour *flavour, struct ledger_client *
     return result;
 }
 
-/* While a stream captures, the allocation becomes a node of a graph. */
-static CUresult capture_check(const struct flavour *flavour, CUstream stream)
+/* While a stream captures, the allocation becomes a node of a graph, and takes memory when that is launched
+ * (graph.c). */
+static CUresult captures(const struct flavour *flavour, CUstream stream, bool *ret_captures)
 {
     CUstreamCaptureStatus status;
     CUresult result = flavour->is_capturing(stream, &status);
 
     if (result)
         return result;
-    return status == CU_STREAM_CAPTURE_STATUS_NONE ? CUDA_SUCCESS
-                                                   : shim_refuse("an allocation in a capturing stream");
+    *ret_captures = status != CU_STREAM_CAPTURE_STATUS_NONE;
+    if (*ret_captures)
+        graph_nodes_expect();
+    return CUDA_SUCCESS;
 }
 
 static CUresult alloc_async(const struct flavour *flavour, struct ledger_client *client, CUdeviceptr *address,
                             size_t bytes, CUstream stream)
 {
     CUmemoryPool pool;
-    CUresult result = capture_check(flavour, stream);
+    bool captured;
+    CUresult result = captures(flavour, stream, &captured);
 
+    if (!result && captured)
+        return flavour->alloc(address, bytes, stream);
     if (!result)
         result = stream_pool(flavour, stream, &pool);
     return result ? result : pool_alloc(flavour, client, address, bytes, pool, false, stream);
@@ -167,8 +178,11 @@ static CUresult alloc_async(const struct flavour *flavour, struct ledger_client 
 static CUresult alloc_from_pool_async(const struct flavour *flavour, struct ledger_client *client,
                                       CUdeviceptr *address, size_t bytes, CUmemoryPool pool, CUstream stream)
 {
-    CUresult result = capture_check(flavour, stream);
+    bool captured;
+    CUresult result = captures(flavour, stream, &captured);
 
+    if (!result && captured)
+        return flavour->alloc_from_pool(address, bytes, pool, stream);
     return result ? result : pool_alloc(flavour, client, address, bytes, pool, true, stream);
 }
 
@@ -202,7 +216,7 @@ CUresult cuMemAllocFromPoolAsync(CUdeviceptr *address, size_t bytes, CUmemoryPoo
     CUresult result = shim_limit(&client);
     struct flavour flavour;
 
-    if (result || !client)
+    if (result || !client || !address || !pool)
         return result ? result : real(cuMemAllocFromPoolAsync)(address, bytes, pool, stream);
     flavour = flavour_legacy();
     return alloc_from_pool_async(&flavour, client, address, bytes, pool, stream);
@@ -214,7 +228,7 @@ CUresult cuMemAllocFromPoolAsync_ptsz(CUdeviceptr *address, size_t bytes, CUmemo
     CUresult result = shim_limit(&client);
     struct flavour flavour;
 
-    if (result || !client)
+    if (result || !client || !address || !pool)
         return result ? result : real(cuMemAllocFromPoolAsync_ptsz)(address, bytes, pool, stream);
     flavour = flavour_ptsz();
     return alloc_from_pool_async(&flavour, client, address, bytes, pool, stream);
@@ -305,7 +319,7 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *properties)
 
     if (result)
         return result;
-    if (!client || !properties) /* without properties it is the driver that refuses */
+    if (!client || !properties || !pool) /* without a place for its answer it is the driver that refuses */
         return real(cuMemPoolCreate)(pool, properties);
     if (properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return shim_refuse("cuMemPoolCreate of a pool that is not of pinned device memory");
@@ -322,15 +336,14 @@ CUresult cuMemPoolCreate(CUmemoryPool *pool, const CUmemPoolProps *properties)
 CUresult cuMemPoolDestroy(CUmemoryPool handle)
 {
     struct ledger_client *client;
-    struct pool *pool = NULL;
+    struct pool *pool;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
-    if (client && (pool = pool_find(handle)) && pool->device >= 0) {
-        real(cuMemPoolTrimTo)(handle, 0);
-        pool_settle(client, pool);
-    }
+    if (result || !client)
+        return result ? result : real(cuMemPoolDestroy)(handle);
+    pool = pool_find(handle);
+    if (pool)
+        pool_trim(client, pool, 0);
     result = real(cuMemPoolDestroy)(handle);
     if (result == CUDA_SUCCESS && pool)
         pool_retire(pool);
@@ -343,10 +356,8 @@ CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep_bytes)
     struct pool *pool;
     CUresult result = shim_limit(&client);
 
-    if (result)
-        return result;
-    result = real(cuMemPoolTrimTo)(handle, keep_bytes);
-    if (result == CUDA_SUCCESS && client && (pool = pool_find(handle)))
-        pool_settle(client, pool);
-    return result;
+    if (result || !client)
+        return result ? result : real(cuMemPoolTrimTo)(handle, keep_bytes);
+    pool = pool_find(handle);
+    return pool ? pool_trim(client, pool, keep_bytes) : real(cuMemPoolTrimTo)(handle, keep_bytes);
 }

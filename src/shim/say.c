@@ -1,5 +1,6 @@
 /* The shim's only voice: one line on stderr in one write, when something is refused. Never on a path that
  * succeeds. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ void shim_say(const char *fmt, ...)
     const size_t room = sizeof(line) - 1; /* for the newline */
     const char *level = paths_env("VGPU_LOG");
     size_t n = strlen(line);
+    const int kept_errno = errno;
     va_list args;
     int r;
 
@@ -27,5 +29,5 @@ void shim_say(const char *fmt, ...)
     n = strlen(line);
     line[n++] = '\n';
     if (write(STDERR_FILENO, line, n) < 0)
-        return; /* nobody is left to tell */
+        errno = kept_errno; /* nobody is left to tell */
 }

@@ -35,9 +35,12 @@ struct shim {
 extern struct shim shim;
 extern struct driver shim_driver;
 
-/* The real driver's function; only after shim_limit or shim_open gave CUDA_SUCCESS. May be NULL for names
- * newer than the driver. */
+/* The real driver's function; only after shim_limit or shim_open gave CUDA_SUCCESS. A name that this driver,
+ * older than the description, does not have is shim_missing, which can be called: it answers
+ * CUDA_ERROR_NOT_SUPPORTED. */
 #define real(name) (shim_driver.cuda.name)
+
+extern void *const shim_missing;
 
 CUresult shim_limit_slow(struct ledger_client **ret_client);
 

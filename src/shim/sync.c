@@ -1,29 +1,36 @@
 /* Calls that wait for the device. They are never held up or refused; but after one, pools may have given
  * memory back and frees may have come to pass, and other processes of the instance are waiting for it. With
- * nothing to settle this costs three loads. */
+ * nothing to settle this costs four loads. */
 #include <stddef.h>
 
 #include "shim/deferred.h"
+#include "shim/graph_charge.h"
 #include "shim/overhead.h"
 #include "shim/pool.h"
 #include "shim/shim.h"
 
-static CUresult waited(CUresult result, struct ledger_client *client, uintptr_t stream)
+static void waited(struct ledger_client *client, uintptr_t stream)
 {
-    if (result != CUDA_SUCCESS || !client)
-        return result;
     if (stream == ROOM_ANY_STREAM)
         deferred_settle(client, true);
     pool_settle_after_sync(client, stream);
+    graph_settle_after_sync(client);
     overhead_settle_rest(client);
-    return result;
 }
 
 #define WAIT(call, stream)                                                                                   \
     struct ledger_client *client;                                                                            \
+    struct pool_slack slack;                                                                                 \
     CUresult result = shim_limit(&client);                                                                   \
                                                                                                              \
-    return result ? result : waited(call, client, stream)
+    if (result || !client)                                                                                   \
+        return result ? result : call;                                                                       \
+    pool_slack_begin(&slack);                                                                                \
+    result = call;                                                                                           \
+    if (result == CUDA_SUCCESS)                                                                              \
+        waited(client, stream);                                                                              \
+    pool_slack_end(&slack);                                                                                  \
+    return result
 
 CUresult cuStreamSynchronize(CUstream stream)
 {

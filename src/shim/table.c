@@ -121,8 +121,38 @@ bool table_take(uint64_t address, struct table_entry *ret_entry)
     return found;
 }
 
-static int granule_adjust_locked(struct stripe *stripe, const struct table_entry *granule,
-                                 int64_t delta_bytes)
+bool table_find(uint64_t address, struct table_entry *ret_entry)
+{
+    struct stripe *stripe = stripe_of(address);
+    bool found = false;
+
+    pthread_mutex_lock(&stripe->lock);
+    if (address && stripe->room) {
+        const struct table_entry *entry = &stripe->entries[place_of(stripe, address)];
+
+        found = entry->address != 0;
+        if (found)
+            *ret_entry = *entry;
+    }
+    pthread_mutex_unlock(&stripe->lock);
+    return found;
+}
+
+void table_set_shared(uint64_t address, uint32_t shared)
+{
+    struct stripe *stripe = stripe_of(address);
+
+    pthread_mutex_lock(&stripe->lock);
+    if (stripe->room) {
+        struct table_entry *entry = &stripe->entries[place_of(stripe, address)];
+
+        if (entry->address)
+            entry->shared = shared;
+    }
+    pthread_mutex_unlock(&stripe->lock);
+}
+
+static int granule_adjust_locked(struct stripe *stripe, struct table_entry *granule, int64_t delta_bytes)
 {
     struct table_entry made = *granule, *entry;
     size_t i;
@@ -134,6 +164,7 @@ static int granule_adjust_locked(struct stripe *stripe, const struct table_entry
             entry->bytes += (uint64_t)delta_bytes;
             if (entry->bytes)
                 return 0;
+            granule->shared = entry->shared;
             remove_at(stripe, i);
             return 1;
         }
@@ -142,7 +173,7 @@ static int granule_adjust_locked(struct stripe *stripe, const struct table_entry
     return delta_bytes <= 0 ? 0 : insert_locked(stripe, &made) < 0 ? -ENOMEM : 1;
 }
 
-int table_granule_adjust(const struct table_entry *granule, int64_t delta_bytes)
+int table_granule_adjust(struct table_entry *granule, int64_t delta_bytes)
 {
     struct stripe *stripe = stripe_of(granule->address);
     int r;
@@ -153,22 +184,76 @@ int table_granule_adjust(const struct table_entry *granule, int64_t delta_bytes)
     return r;
 }
 
-bool table_granule_has_room(const void *owner, enum table_door door, uint64_t granule_bytes, uint64_t bytes)
-{
-    bool found = false;
+/* ---- room in granules ---- */
 
-    for (int s = 0; s < STRIPES && !found; s++) {
+struct block {
+    uint64_t base, bytes;
+};
+
+static int by_base(const void *a, const void *b)
+{
+    const struct block *x = a, *y = b;
+
+    return (x->base > y->base) - (x->base < y->base);
+}
+
+/* Copies the blocks of owner and door that lie in granules, as many as there is room for. Returns how many there
+ * are. */
+static size_t blocks_copy(const void *owner, enum table_door door, struct block *blocks, size_t room)
+{
+    size_t n = 0;
+
+    for (int s = 0; s < STRIPES; s++) {
         struct stripe *stripe = &stripes[s];
 
         pthread_mutex_lock(&stripe->lock);
-        for (size_t i = 0; i < stripe->room && !found; i++) {
+        for (size_t i = 0; i < stripe->room; i++) {
             const struct table_entry *entry = &stripe->entries[i];
 
-            found = entry->address && entry->is_granule && entry->owner == owner && entry->door == door &&
-                    entry->bytes <= granule_bytes && granule_bytes - entry->bytes >= bytes;
+            if (!entry->address || !entry->shares || entry->owner != owner || entry->door != door)
+                continue;
+            if (n < room)
+                blocks[n] = (struct block){entry->address, entry->bytes};
+            n++;
         }
         pthread_mutex_unlock(&stripe->lock);
     }
+    return n;
+}
+
+/* Is there a gap of bytes between the sorted blocks, or between one and a border of the granule it lies in? */
+static bool blocks_have_gap(const struct block *blocks, size_t n, uint64_t granule_bytes, uint64_t bytes)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t end = blocks[i].base + blocks[i].bytes,
+                 first = blocks[i].base / granule_bytes * granule_bytes,
+                 last = (end - 1) / granule_bytes * granule_bytes + granule_bytes,
+                 before = i && blocks[i - 1].base + blocks[i - 1].bytes > first
+                              ? blocks[i - 1].base + blocks[i - 1].bytes
+                              : first,
+                 after = i + 1 < n && blocks[i + 1].base < last ? blocks[i + 1].base : last;
+
+        if (blocks[i].base - before >= bytes || after - end >= bytes)
+            return true;
+    }
+    return false;
+}
+
+bool table_granule_has_room(const void *owner, enum table_door door, uint64_t granule_bytes, uint64_t bytes)
+{
+    size_t n = blocks_copy(owner, door, NULL, 0), room = n + n / 8 + 16;
+    struct block *blocks = calloc(room, sizeof(*blocks));
+    bool found;
+
+    if (!blocks)
+        return false;
+    n = blocks_copy(owner, door, blocks, room);
+    found = n <= room;
+    if (found) {
+        qsort(blocks, n, sizeof(*blocks), by_base);
+        found = blocks_have_gap(blocks, n, granule_bytes, bytes);
+    }
+    free(blocks);
     return found;
 }
 

@@ -1,7 +1,7 @@
 /* A driver for the tests of the shim: libcuda.so.1 and libnvidia-ml.so.1 in one object, with two devices
  * whose memory is a counter. Granules, contexts, pools and streams behave as far as accounts can see them;
  * there is nothing behind an address. One thread at a time. */
-#include "shim_fake_driver.h"
+#include "shim_fake_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +14,6 @@
 
 #include <dlfcn.h>
 
-#pragma GCC visibility push(default)
-struct fake *fake_state(void);
-#pragma GCC visibility pop
-
 enum {
     BLOCKS = 4096,
     CONTEXTS = 16,
@@ -27,11 +23,6 @@ enum {
     CHUNKS = 64,
     SMALL_MAX = 1 << 20,
     GRANULE = 2 << 20
-};
-
-struct CUctx_st {
-    bool alive;
-    CUdevice device;
 };
 
 struct chunk {
@@ -66,7 +57,9 @@ static struct fake fake = {
     .context_bytes = UINT64_C(100) << 20,
     .module_bytes = UINT64_C(2) << 20,
     .pool_growth = UINT64_C(32) << 20,
-    .pitch_align = 512};
+    .pitch_align = 512,
+    .foreign_file = fake_foreign_file,
+    .foreign_ipc = fake_foreign_ipc};
 static struct block blocks[BLOCKS];
 static struct slab slabs[SLABS];
 static struct CUctx_st contexts[CONTEXTS];
@@ -83,12 +76,7 @@ struct fake *fake_state(void)
     return &fake;
 }
 
-#define CALL(name)                                                                                           \
-    do {                                                                                                     \
-        fake.last_call = #name;                                                                              \
-        if (!initialised)                                                                                    \
-            return CUDA_ERROR_NOT_INITIALIZED;                                                               \
-    } while (0)
+#define CALL(name) FAKE_CALL(name, !initialised)
 
 static CUcontext current(void)
 {
@@ -118,6 +106,29 @@ static uint64_t address_take(uint64_t bytes)
 
     next_address += round_up(bytes, GRANULE);
     return address;
+}
+
+CUcontext fake_current(void)
+{
+    return current();
+}
+
+bool fake_take(CUdevice device, uint64_t bytes)
+{
+    return take(device, bytes);
+}
+
+uint64_t fake_address_take(uint64_t bytes)
+{
+    return address_take(bytes);
+}
+
+CUresult fake_fail(void)
+{
+    CUresult result = (CUresult)fake.fail_next;
+
+    fake.fail_next = 0;
+    return result;
 }
 
 /* A place in a slab for a small block, 0 when the device is full. */
@@ -177,6 +188,14 @@ CUresult cuDeviceGetCount(int *count)
     return CUDA_SUCCESS;
 }
 
+CUresult cuDeviceGet(CUdevice *device, int ordinal)
+{
+    if (ordinal < 0 || ordinal >= FAKE_DEVICES)
+        return CUDA_ERROR_INVALID_DEVICE;
+    *device = ordinal;
+    return CUDA_SUCCESS;
+}
+
 CUresult cuDeviceGetUuid_v2(CUuuid *uuid, CUdevice device)
 {
     memset(uuid, 0x10 + device, sizeof(*uuid));
@@ -194,6 +213,11 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
 
 static CUresult context_new(CUcontext *context, CUdevice device)
 {
+    void (*meanwhile)(void) = fake.while_context;
+
+    fake.while_context = NULL;
+    if (meanwhile)
+        meanwhile();
     if (fake.fail_next) {
         CUresult result = (CUresult)fake.fail_next;
 
@@ -221,6 +245,8 @@ static void context_end(CUcontext context)
         fake.devices[blocks[i].device].used_bytes -= block_give(&blocks[i]);
         blocks[i].address = 0;
     }
+    fake_arrays_end(context);
+    fake_vmm_end(context);
     context->alive = false;
 }
 
@@ -385,12 +411,25 @@ static struct block *block_of(CUdeviceptr address)
     return NULL;
 }
 
+bool fake_block_at(CUdeviceptr address, uint64_t *ret_base, uint64_t *ret_bytes)
+{
+    for (int i = 0; i < BLOCKS; i++) {
+        if (!blocks[i].address || address < blocks[i].address ||
+            address - blocks[i].address >= blocks[i].bytes)
+            continue;
+        *ret_base = blocks[i].address;
+        *ret_bytes = blocks[i].bytes;
+        return true;
+    }
+    return false;
+}
+
 CUresult cuMemFree_v2(CUdeviceptr address)
 {
     struct block *block = block_of(address);
 
     CALL(cuMemFree_v2);
-    if (!address)
+    if (!address || fake_graph_node_at(address) || fake_buffer_free(address))
         return CUDA_SUCCESS;
     if (!block || block->going)
         return CUDA_ERROR_INVALID_VALUE;
@@ -414,6 +453,19 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
         *free_bytes = device->capacity_bytes - device->used_bytes;
     if (total_bytes)
         *total_bytes = device->capacity_bytes;
+    return CUDA_SUCCESS;
+}
+
+/* As the first version does: figures that do not fit are shown as the most that do. */
+CUresult cuMemGetInfo(unsigned int *free_bytes, unsigned int *total_bytes)
+{
+    size_t free_v2, total_v2;
+    CUresult result = cuMemGetInfo_v2(&free_v2, &total_v2);
+
+    if (result)
+        return result;
+    *free_bytes = free_v2 < UINT32_MAX ? (unsigned int)free_v2 : UINT32_MAX;
+    *total_bytes = total_v2 < UINT32_MAX ? (unsigned int)total_v2 : UINT32_MAX;
     return CUDA_SUCCESS;
 }
 
@@ -535,6 +587,8 @@ static CUresult pool_alloc(CUdeviceptr *address, uint64_t bytes, CUmemoryPool po
         fake.fail_next = 0;
         return result;
     }
+    if (fake.capturing)
+        return fake_capture_alloc(address, bytes, pool->device);
     bytes = round_up(bytes, 512);
     *address = pool_place(pool, bytes);
     if (!*address && pool_grow(pool, bytes))
@@ -575,6 +629,8 @@ static CUresult free_async(CUdeviceptr address)
 {
     struct block *block = block_of(address);
 
+    if (fake_graph_node_at(address))
+        return CUDA_SUCCESS;
     if (!block || block->going)
         return CUDA_ERROR_INVALID_VALUE;
     block->going = true;
@@ -690,27 +746,6 @@ CUresult cuModuleUnload(CUmodule module)
 {
     CALL(cuModuleUnload);
     fake.devices[current()->device].used_bytes -= fake.module_bytes;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
-                     const CUmemAllocationProp *properties, unsigned long long flags)
-{
-    CALL(cuMemCreate);
-    *handle = 1;
-    return CUDA_SUCCESS;
-}
-
-CUresult cuArrayCreate_v2(CUarray *array, const CUDA_ARRAY_DESCRIPTOR *descriptor)
-{
-    CALL(cuArrayCreate_v2);
-    return CUDA_SUCCESS;
-}
-
-CUresult cuGraphAddNode_v2(CUgraphNode *node, CUgraph graph, const CUgraphNode *dependencies,
-                           const CUgraphEdgeData *edges, size_t count, CUgraphNodeParams *params)
-{
-    CALL(cuGraphAddNode_v2);
     return CUDA_SUCCESS;
 }
 

@@ -37,8 +37,15 @@ static void answer(int sock)
                                     .ledger_bytes = sizeof(struct ledger)};
     struct control_attach request;
 
-    must(n > 0 && control_check(message, (size_t)n, &header) == 0 && header.type == CONTROL_ATTACH,
-         "attach request");
+    must(n > 0 && control_check(message, (size_t)n, &header) == 0, "request");
+    if (header.type == CONTROL_REAP) {
+        const struct control_reaped none = {0};
+
+        stage.reaps_asked++;
+        control_send(sock, CONTROL_REAPED, &none, sizeof(none), NULL, 0);
+        return;
+    }
+    must(header.type == CONTROL_ATTACH, "attach request");
     memcpy(&request, message + sizeof(header), sizeof(request));
     if (stage.attach_error) {
         struct control_error_body error = {.code = stage.attach_error, .text = "no slot is free"};

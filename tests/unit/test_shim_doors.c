@@ -13,14 +13,9 @@
 static const struct {
     const char *symbol, *reason;
 } need_not[] = {
-    {"cuMemRetainAllocationHandle", "needs a handle of cuMemCreate, which is refused"},
     {"cuCheckpointProcessRestore",
      "brings back what is charged already: a checkpoint gives nothing back to the ledger"},
-    {"cuGraphAddMemFreeNode", "frees what only an allocating node makes"},
-    {"cuGraphLaunch", "a graph can have no memory node"},
-    {"cuGraphLaunch_ptsz", "a graph can have no memory node"},
-    {"cuGraphUpload", "a graph can have no memory node"},
-    {"cuGraphUpload_ptsz", "a graph can have no memory node"},
+    {"cuGraphAddMemFreeNode", "frees what only an allocating node makes, and that stays in the graph memory"},
     {"cuKernelGetFunction", "may load code: found at the next measurement"},
     {"cuFuncLoad", "may load code: found at the next measurement"},
 };
