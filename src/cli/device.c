@@ -17,17 +17,52 @@ static const struct output_column columns[] = {
     {"RESERVED", "memory_reserved_bytes", OUTPUT_BYTES},
     {"FREE", "memory_free_bytes", OUTPUT_BYTES},
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
+    {"DRIVER", "driver_bytes", OUTPUT_BYTES},
+    {"DIFFERENCE", "difference_bytes", OUTPUT_DIFFERENCE},
     {"INSTANCES", "instance_count", OUTPUT_COUNT},
     {"UUID", "uuid", OUTPUT_TEXT},
 };
 
+/* Processes that use a device and belong to no instance. */
+static const struct output_column not_limited_columns[] = {
+    {"NOT LIMITED", "pid", OUTPUT_COUNT},
+    {"COMMAND", "command", OUTPUT_TEXT},
+    {"DRIVER", "driver_bytes", OUTPUT_BYTES},
+    {"DEVICE", "device", OUTPUT_COUNT},
+};
+
 static const char usage[] =
     "Usage: vgpu device list [--all] [--json]\n"
-    "Lists the GPUs of this machine, and how much of their memory is reserved by instances.\n"
+    "Lists the GPUs of this machine, and how much of their memory is reserved by instances. USED is all\n"
+    "that is in use on the device. DRIVER is what the driver says the instances' processes hold, DIFFERENCE\n"
+    "that less what their accounts say; \"-\" where the driver does not tell. Processes that use a device\n"
+    "without an instance are listed below, as not limited.\n"
     "\n"
     "  --all   the software GPU's devices too; without it they are listed where there is no NVIDIA GPU\n"
     "  --json  as JSON\n"
     "  --help  this text\n";
+
+/* Prints the rows of all devices in one table, if there are any. */
+static void print_not_limited(const json_t *devices)
+{
+    json_auto_t *object = json_pack("{s:[]}", "rows");
+    json_t *rows = json_object_get(object, "rows"), *device, *row;
+    size_t i, k;
+
+    json_array_foreach(devices, i, device)
+    {
+        json_array_foreach(json_object_get(device, "not_limited"), k, row)
+        {
+            json_object_set(row, "device", json_object_get(device, "index"));
+            json_array_append(rows, row);
+        }
+    }
+    if (!json_array_size(rows))
+        return;
+    putchar('\n');
+    output_table(object, "rows", not_limited_columns,
+                 sizeof(not_limited_columns) / sizeof(*not_limited_columns), "", false);
+}
 
 int device_list_main(int argc, char **argv)
 {
@@ -59,6 +94,9 @@ int device_list_main(int argc, char **argv)
     if (!answer)
         return options_fail(argv, CLI_FAILED, &err);
     json_object_del(answer, "ok");
-    return output_table(answer, "devices", columns, sizeof(columns) / sizeof(*columns),
+    code = output_table(answer, "devices", columns, sizeof(columns) / sizeof(*columns),
                         "no devices; `vgpu doctor` says why", as_json);
+    if (!as_json)
+        print_not_limited(json_object_get(answer, "devices"));
+    return code;
 }

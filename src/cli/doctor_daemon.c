@@ -86,11 +86,36 @@ static void check_software(struct doctor *doctor, const json_t *source)
                    member(source, "error"));
 }
 
+/* Whether what processes hold is known, and whether all of them are limited. */
+static void check_processes(struct doctor *doctor, const json_t *device)
+{
+    const json_t *rows = json_object_get(device, "not_limited"), *first = json_array_get(rows, 0);
+    size_t n = json_array_size(rows);
+
+    if (*member(device, "driver_problem"))
+        doctor_add(doctor, "processes", DOCTOR_WARN,
+                   "limits hold without; only what the driver counts cannot be compared",
+                   "%s: what processes hold is unknown: %s", member(device, "name"),
+                   member(device, "driver_problem"));
+    else if (n)
+        doctor_add(doctor, "processes", DOCTOR_WARN,
+                   "start them with vgpu run, or end them; vgpu device list shows them all",
+                   "%s is used by %zu process%s of no instance, which %s not limited: %d (%s)%s",
+                   member(device, "name"), n, n == 1 ? "" : "es", n == 1 ? "is" : "are",
+                   (int)json_integer_value(json_object_get(first, "pid")), member(first, "command"),
+                   n == 1 ? "" : " and others");
+    else
+        doctor_add(doctor, "processes", DOCTOR_OK, NULL, "%s is used by processes of instances only",
+                   member(device, "name"));
+}
+
 void doctor_check_daemon(struct doctor *doctor)
 {
     struct client client = {.fd = -1};
     json_auto_t *request = json_pack("{s:s, s:b}", "op", "device.list", "software", 1), *answer = NULL;
     struct error err = {0};
+    const json_t *device;
+    size_t i;
 
     check_runtime_dir(doctor);
     if (check_reachable(doctor, &client)) {
@@ -98,6 +123,10 @@ void doctor_check_daemon(struct doctor *doctor)
         if (answer) {
             check_nvidia(doctor, json_object_get(answer, "nvidia"));
             check_software(doctor, json_object_get(answer, "software"));
+            json_array_foreach(json_object_get(answer, "devices"), i, device)
+            {
+                check_processes(doctor, device);
+            }
         } else {
             doctor_add(doctor, "devices", DOCTOR_FAIL, "vgpud.log in the runtime directory says more", "%s",
                        err.text);

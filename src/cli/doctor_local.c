@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/paths.h"
 #include "cli/doctor.h"
+#include "cli/run_mounts.h"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #    define F_SEAL_FUTURE_WRITE 0x0010
@@ -44,6 +45,7 @@ void doctor_check_install(struct doctor *doctor)
         VGPU_SHIM_FROM_BIN "/libnvidia-ml.so.1",
         VGPU_SOFTGPU_FROM_BIN "/libcuda.so.1",
         VGPU_SOFTGPU_FROM_BIN "/libnvidia-ml.so.1",
+        VGPU_ASIDE_FROM_BIN,
     };
     char dir[PATH_MAX], path[PATH_MAX + 128];
     unsigned n_missing = 0;
@@ -171,8 +173,39 @@ static void check_dmem(struct doctor *doctor)
                    "can go round");
 }
 
+/* What to do where a command gets no mount namespace of its own. */
+static const char *mounts_advice(void)
+{
+    if (geteuid() == 0)
+        return "in a container, give it CAP_SYS_ADMIN, or start vgpu run outside of it";
+    if (access("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", F_OK) == 0)
+        return "root can permit it: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor "
+               "profile for "
+               "vgpu; or run vgpu as root";
+    return "root can permit it: sysctl user.max_user_namespaces above 0, and on older Debians "
+           "kernel.unprivileged_userns_clone=1; in a container, its seccomp profile; or run vgpu as root";
+}
+
+static void check_way_in(struct doctor *doctor)
+{
+    struct error err = {0};
+    bool by_user;
+
+    if (run_mounts_probe(&by_user, &err) == 0)
+        doctor_add(doctor, "way in", DOCTOR_OK, NULL,
+                   "our library stands at the driver's own path (a mount namespace%s)",
+                   by_user ? " in a user namespace: setuid programs get no other rights inside" : "");
+    else
+        doctor_add(
+            doctor, "way in", DOCTOR_WARN, mounts_advice(),
+            "loader path and preload alone, which programs that open the driver by its path or empty their "
+            "environment pass by: %s",
+            err.text);
+}
+
 void doctor_check_kernel(struct doctor *doctor)
 {
+    check_way_in(doctor);
     check_seals(doctor);
     check_pidfd(doctor);
     check_dmem(doctor);

@@ -35,6 +35,8 @@ static const struct output_column device_columns[] = {
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
     {"LIMIT", "memory_limit_bytes", OUTPUT_BYTES},
     {"PEAK", "memory_peak_bytes", OUTPUT_BYTES},
+    {"DRIVER", "driver_bytes", OUTPUT_BYTES},
+    {"DIFFERENCE", "difference_bytes", OUTPUT_DIFFERENCE},
     {"DENIED", "denied_total", OUTPUT_COUNT},
     {"UUID", "uuid", OUTPUT_TEXT},
 };
@@ -44,6 +46,8 @@ static const struct output_column client_columns[] = {
     {"COMMAND", "command", OUTPUT_TEXT},
     {"KIND", "kind", OUTPUT_TEXT},
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
+    {"DRIVER", "driver_bytes", OUTPUT_BYTES},
+    {"DIFFERENCE", "difference_bytes", OUTPUT_DIFFERENCE},
 };
 
 static const char list_usage[] =
@@ -59,7 +63,8 @@ static const char list_usage[] =
 
 static const char show_usage[] =
     "Usage: vgpu instance show INSTANCE [--json]\n"
-    "Shows one instance, by name or id: its devices, limits, and who uses how much.\n"
+    "Shows one instance, by name or id: its devices, limits, and who uses how much. DRIVER is what the\n"
+    "driver says its processes hold, DIFFERENCE that less USED; \"-\" where the driver does not tell.\n"
     "\n"
     "  --json  as JSON\n"
     "  --help  this text\n";
@@ -191,7 +196,7 @@ static int take_instance(int argc, char **argv, json_t *request)
 int instance_show_main(int argc, char **argv)
 {
     static const struct option options[] = {OPTIONS_HELP_ROW, OPTIONS_JSON_ROW, OPTIONS_END_ROW};
-    json_auto_t *request = json_pack("{s:s}", "op", "instance.show"), *answer = NULL;
+    json_auto_t *request = json_pack("{s:s, s:b}", "op", "instance.show", "fresh", 1), *answer = NULL;
     struct error err = {0};
     bool as_json = false;
     int code, status;

@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "cli/cli.h"
 
-enum { DURATION_MAX_MS = 3600 * 1000 };
+enum { DURATION_MAX_MS = 3600 * 1000, MEMORY_MIN_BYTES = 1 << 20 };
 
 void options_begin(void)
 {
@@ -39,6 +39,11 @@ int options_memory(const char *text, json_t *request, struct error *err)
             json_object_set_new(request, "memory_limit_permille", json_integer(permille));
     } else {
         r = units_parse_bytes(text, &bytes, err);
+        if (r == 0 && bytes < MEMORY_MIN_BYTES)
+            r = error_fail(
+                err, -ERANGE,
+                "'%s' is too little for any program; is the unit missing? Write for example 512M or 2G",
+                text);
         if (r == 0)
             json_object_set_new(request, "memory_limit_bytes", json_integer((json_int_t)bytes));
     }

@@ -22,6 +22,14 @@ static void format_time(json_int_t unix_ms, char *buf, size_t buf_bytes)
     strftime(buf, buf_bytes, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
+static void format_difference(json_int_t bytes, char *buf, size_t buf_bytes)
+{
+    char amount[24];
+
+    units_format_bytes(bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes, amount, sizeof(amount));
+    snprintf(buf, buf_bytes, "%s%s", bytes < 0 ? "-" : bytes > 0 ? "+" : "", amount);
+}
+
 static void format_cell(const json_t *object, const struct output_column *column, char cell[CELL_MAX])
 {
     const json_t *value = json_object_get(object, column->key);
@@ -40,6 +48,9 @@ static void format_cell(const json_t *object, const struct output_column *column
     case OUTPUT_BYTES:
         units_format_bytes((uint64_t)json_integer_value(value), cell, CELL_MAX);
         break;
+    case OUTPUT_DIFFERENCE:
+        format_difference(json_integer_value(value), cell, CELL_MAX);
+        break;
     case OUTPUT_TIME:
         format_time(json_integer_value(value), cell, CELL_MAX);
         break;
@@ -51,7 +62,8 @@ static void format_cell(const json_t *object, const struct output_column *column
 
 static bool to_the_right(const struct output_column *column)
 {
-    return column->format == OUTPUT_COUNT || column->format == OUTPUT_BYTES;
+    return column->format == OUTPUT_COUNT || column->format == OUTPUT_BYTES ||
+           column->format == OUTPUT_DIFFERENCE;
 }
 
 static void print_cell(const struct output_column *column, const char *cell, int width, bool last)

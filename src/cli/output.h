@@ -9,15 +9,16 @@
 
 enum output_format {
     OUTPUT_TEXT,
-    OUTPUT_COUNT, /* whole numbers, to the right */
-    OUTPUT_BYTES, /* memory, with a unit, to the right */
-    OUTPUT_TIME,  /* milliseconds of Unix time */
+    OUTPUT_COUNT,      /* whole numbers, to the right */
+    OUTPUT_BYTES,      /* memory, with a unit, to the right */
+    OUTPUT_DIFFERENCE, /* memory with a sign, to the right */
+    OUTPUT_TIME,       /* milliseconds of Unix time */
     OUTPUT_BOOL,
 };
 
 struct output_column {
     const char *title; /* as in a table's head */
-    const char *key;   /* member of the row's object; a null or missing one prints as "-" */
+    const char *key; /* member of the row's object; a null or missing one, which is unknown, prints as "-" */
     enum output_format format;
 };
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/paths.h"
 #include "cli/cli.h"
@@ -13,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/run_child.h"
 #include "cli/run_environment.h"
+#include "cli/run_mounts.h"
 
 static const char usage[] =
     "Usage: vgpu run [OPTION]... [--] COMMAND [ARGUMENT]...\n"
@@ -25,6 +27,11 @@ static const char usage[] =
     "                   where there is none\n"
     "  --overcommit     allow more than others left free on the device\n"
     "  --wait           when the memory is not free, wait for it, first come, first served\n"
+    "  --way-in WAY     how our library gets before the driver: mount (at the driver's own path, in a mount "
+    "namespace of\n"
+    "                   the command's; refused where there can be none), preload (loader path and preload "
+    "alone), or\n"
+    "                   auto: mount where it can be had, else preload, which is said (default)\n"
     "  --name NAME      a name for `vgpu instance` commands (default: the instance's id)\n"
     "  --help           this text\n"
     "\n"
@@ -32,7 +39,7 @@ static const char usage[] =
     "the\n"
     "command cannot be run, 127 when there is none of that name.\n";
 
-enum { RUN_MEMORY = OPTIONS_OWN, RUN_DEVICE, RUN_OVERCOMMIT, RUN_WAIT, RUN_NAME };
+enum { RUN_MEMORY = OPTIONS_OWN, RUN_DEVICE, RUN_OVERCOMMIT, RUN_WAIT, RUN_WAY_IN, RUN_NAME };
 
 static const struct option options[] = {
     OPTIONS_HELP_ROW,
@@ -40,14 +47,31 @@ static const struct option options[] = {
     {"device", required_argument, NULL, RUN_DEVICE},
     {"overcommit", no_argument, NULL, RUN_OVERCOMMIT},
     {"wait", no_argument, NULL, RUN_WAIT},
+    {"way-in", required_argument, NULL, RUN_WAY_IN},
     {"name", required_argument, NULL, RUN_NAME},
     OPTIONS_END_ROW,
 };
 
+enum way_in { WAY_IN_AUTO, WAY_IN_MOUNT, WAY_IN_PRELOAD };
+
 struct run {
     json_t *request;
+    enum way_in way_in;
     bool device_named; /* --device was given */
 };
+
+static int take_way_in(struct run *run, struct error *err)
+{
+    static const char *const names[] = {"auto", "mount", "preload"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(optarg, names[i]))
+            continue;
+        run->way_in = (enum way_in)i;
+        return 0;
+    }
+    return error_fail(err, -EINVAL, "--way-in: '%s' is none of auto, mount, preload", optarg);
+}
 
 static int take_option(struct run *run, int code, struct error *err)
 {
@@ -61,6 +85,8 @@ static int take_option(struct run *run, int code, struct error *err)
         return json_object_set_new(run->request, "overcommit", json_true());
     case RUN_WAIT:
         return json_object_set_new(run->request, "wait", json_true());
+    case RUN_WAY_IN:
+        return take_way_in(run, err);
     case RUN_NAME:
         if (json_object_set_new(run->request, "name", json_string(optarg)) == 0)
             return 0;
@@ -105,22 +131,47 @@ static void say_software(const struct run *run, const json_t *granted)
         fprintf(stderr, "vgpu: no NVIDIA driver on this machine; running on the software GPU\n");
 }
 
-static int run_granted(const struct run *run, struct client *client, const json_t *granted, char **command)
+/* One attempt, with mounts or, when it is NULL, without. RUN_CHILD_NO_MOUNTS with err filled: it has to be
+ * the other. */
+static int run_way(struct client *client, const json_t *granted, char **command,
+                   const struct run_mounts *mounts, struct error *err)
 {
     struct run_environment environment = {0};
-    struct error err = {0};
-    int status;
+    int status = CLI_RUN_FAILED;
 
-    if (run_environment_init(&environment, granted, client->socket_path, &err) < 0 ||
-        run_environment_check(command[0], &err) < 0) {
-        fprintf(stderr, "vgpu run: %s\n", err.text);
-        status = CLI_RUN_FAILED;
-    } else {
-        say_software(run, granted);
-        status = run_child(client, command, environment.variables);
-    }
+    /* The rights of another user come with root's namespace only; in a user's they are not given. */
+    if (run_environment_init(&environment, granted, client->socket_path,
+                             mounts ? mounts->stamp.driver_dir : NULL, err) < 0 ||
+        (!(mounts && geteuid() == 0) && run_environment_check(command[0], err) < 0))
+        fprintf(stderr, "vgpu run: %s\n", err->text);
+    else
+        status = run_child(client, command, environment.variables, mounts, err);
     run_environment_done(&environment);
     return status;
+}
+
+static int run_granted(const struct run *run, struct client *client, const json_t *granted, char **command)
+{
+    struct error err = {0};
+    struct run_mounts mounts;
+    int status = RUN_CHILD_NO_MOUNTS;
+
+    say_software(run, granted);
+    if (run->way_in != WAY_IN_PRELOAD && run_mounts_init(&mounts, granted, client->socket_path, &err) == 0)
+        status = run_way(client, granted, command, &mounts, &err);
+    if (status != RUN_CHILD_NO_MOUNTS)
+        return status;
+    if (run->way_in == WAY_IN_MOUNT) {
+        fprintf(stderr, "vgpu run: --way-in mount: %s; `vgpu doctor` says what to do\n", err.text);
+        return CLI_RUN_FAILED;
+    }
+    if (run->way_in == WAY_IN_AUTO)
+        fprintf(
+            stderr,
+            "vgpu run: %s; so programs that open the driver by its path or empty their environment are not "
+            "limited (`vgpu doctor` says what to do)\n",
+            err.text);
+    return run_way(client, granted, command, NULL, &err);
 }
 
 int run_main(int argc, char **argv)

@@ -21,8 +21,9 @@ struct child {
     struct client *client; /* fd -1 once vgpud is gone */
     pid_t pid;
     int signal_fd;
-    uint64_t kill_at_ns; /* 0: nobody asked for its end */
-    sigset_t before;     /* mask of this process when it began, which is the command's */
+    uint64_t kill_at_ns;      /* 0: nobody asked for its end */
+    sigset_t before;          /* mask of this process when it began, which is the command's */
+    sighandler_t before_chld; /* and what it did with SIGCHLD: ignored, nobody's status could be had */
 };
 
 static void signals_wanted(sigset_t *ret_set)
@@ -36,14 +37,24 @@ static void signals_wanted(sigset_t *ret_set)
 
 /* ---- starting ---- */
 
-static _Noreturn void child_exec(const struct child *child, char **command, char **environment, int report_fd)
-{
-    int code;
+/* What the new process says when it does not become the command. */
+struct start_failure {
+    int exec_errno; /* 0: it was the namespace, and err says why */
+    struct error err;
+};
 
-    sigprocmask(SIG_SETMASK, &child->before, NULL);
-    execvpe(command[0], command, environment);
-    code = errno;
-    if (write(report_fd, &code, sizeof(code)) < 0)
+static _Noreturn void child_exec(const struct child *child, char **command, char **environment,
+                                 const struct run_mounts *mounts, int report_fd)
+{
+    struct start_failure failure = {0};
+
+    if (!mounts || run_mounts_enter(mounts, &failure.err) == 0) {
+        signal(SIGCHLD, child->before_chld);
+        sigprocmask(SIG_SETMASK, &child->before, NULL);
+        execvpe(command[0], command, environment);
+        failure.exec_errno = errno;
+    }
+    if (write(report_fd, &failure, sizeof(failure)) < 0)
         _exit(CLI_RUN_FAILED);
     _exit(CLI_RUN_CANNOT_EXEC);
 }
@@ -59,27 +70,35 @@ static int fail_exec(const char *command, int code)
     return code == ENOENT ? CLI_RUN_NOT_FOUND : CLI_RUN_CANNOT_EXEC;
 }
 
-/* Forks and waits until the command is executed. -1 and child->pid set, or the exit status to end with. */
-static int child_start(struct child *child, char **command, char **environment)
+/* Forks and waits until the command is executed. -1 and child->pid set, with *ret_failed when it was the
+ * namespace and nothing runs; or the exit status to end with. */
+static int child_start(struct child *child, char **command, char **environment,
+                       const struct run_mounts *mounts, bool *ret_failed, struct error *err)
 {
-    int report[2], code = 0;
+    struct start_failure failure = {0};
+    int report[2];
     ssize_t n;
 
+    *ret_failed = false;
     if (pipe2(report, O_CLOEXEC) < 0 || (child->pid = fork()) < 0) {
         fprintf(stderr, "vgpu run: cannot start a process: %s\n", strerror(errno));
         return CLI_RUN_FAILED;
     }
     if (child->pid == 0)
-        child_exec(child, command, environment, report[1]);
+        child_exec(child, command, environment, mounts, report[1]);
     close(report[1]);
     do
-        n = read(report[0], &code, sizeof(code));
+        n = read(report[0], &failure, sizeof(failure));
     while (n < 0 && errno == EINTR);
     close(report[0]);
-    if (n != (ssize_t)sizeof(code))
+    if (n != (ssize_t)sizeof(failure))
         return -1;
     waitpid(child->pid, NULL, 0);
-    return fail_exec(command[0], code);
+    if (failure.exec_errno)
+        return fail_exec(command[0], failure.exec_errno);
+    *ret_failed = true;
+    *err = failure.err;
+    return -1;
 }
 
 /* ---- while it runs ---- */
@@ -170,22 +189,28 @@ static int child_await(struct child *child)
     }
 }
 
-int run_child(struct client *client, char **command, char **environment)
+int run_child(struct client *client, char **command, char **environment, const struct run_mounts *mounts,
+              struct error *err)
 {
     struct child child = {.client = client};
     sigset_t wanted;
+    bool failed;
     int status;
 
     signals_wanted(&wanted);
     sigprocmask(SIG_BLOCK, &wanted, &child.before);
+    child.before_chld = signal(SIGCHLD, SIG_DFL);
     child.signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC);
     if (child.signal_fd < 0) {
         fprintf(stderr, "vgpu run: cannot watch signals: %s\n", strerror(errno));
         return CLI_RUN_FAILED;
     }
-    status = child_start(&child, command, environment);
-    if (status < 0)
+    status = child_start(&child, command, environment, mounts, &failed, err);
+    if (status < 0 && !failed)
         status = child_await(&child);
     close(child.signal_fd);
-    return status;
+    signal(SIGCHLD, child.before_chld);
+    if (failed)
+        sigprocmask(SIG_SETMASK, &child.before, NULL); /* the next attempt passes it on as its own */
+    return failed ? RUN_CHILD_NO_MOUNTS : status;
 }

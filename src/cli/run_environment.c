@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -118,15 +119,15 @@ static int set_visible_devices(struct run_environment *environment, const json_t
 }
 
 int run_environment_init(struct run_environment *environment, const json_t *granted, const char *socket_path,
-                         struct error *err)
+                         const char *driver_dir, struct error *err)
 {
     json_t *instance;
-    const char *id, *driver_dir, *softgpu_dir, *driver_kind;
+    const char *id, *granted_dir, *softgpu_dir, *driver_kind;
     int n_driver_devices, r;
     char shim_dir[PATH_MAX], shim_library[PATH_MAX];
 
     if (json_unpack((json_t *)granted, "{s:o, s:{s:s}, s:s, s:s, s:s, s:i}", "instance", &instance,
-                    "instance", "id", &id, "driver_dir", &driver_dir, "softgpu_dir", &softgpu_dir,
+                    "instance", "id", &id, "driver_dir", &granted_dir, "softgpu_dir", &softgpu_dir,
                     "driver_kind", &driver_kind, "driver_device_count", &n_driver_devices) < 0)
         return error_fail(err, -EBADMSG, "vgpud's answer lacks a member; use vgpu and vgpud of one release");
     r = find_shim(shim_dir, shim_library, err);
@@ -134,7 +135,7 @@ int run_environment_init(struct run_environment *environment, const json_t *gran
         return r;
     if (copy_own(environment) < 0 || set_variable(environment, "VGPU_INSTANCE", id) < 0 ||
         set_variable(environment, "VGPU_SOCKET", socket_path) < 0 ||
-        set_variable(environment, "VGPU_DRIVER_DIR", driver_dir) < 0 ||
+        set_variable(environment, "VGPU_DRIVER_DIR", driver_dir ? driver_dir : granted_dir) < 0 ||
         set_first_in_list(environment, "LD_LIBRARY_PATH", shim_dir) < 0 ||
         set_first_in_list(environment, "LD_PRELOAD", shim_library) < 0 ||
         (!strcmp(driver_kind, "software") &&
@@ -155,17 +156,20 @@ void run_environment_done(struct run_environment *environment)
 /* ---- programs that the loader runs without our environment ---- */
 
 /* Finds the file as execvp would. 0 or -ENOENT. */
-static int find_program(const char *command, struct stat *ret_stat)
+static int find_program(const char *command, char candidate[PATH_MAX], struct stat *ret_stat)
 {
     const char *path = getenv("PATH");
-    char candidate[PATH_MAX];
 
-    if (strchr(command, '/'))
-        return stat(command, ret_stat) == 0 ? 0 : -ENOENT;
+    if (strchr(command, '/')) {
+        if (strlen(command) >= PATH_MAX || stat(command, ret_stat) < 0)
+            return -ENOENT;
+        strcpy(candidate, command);
+        return 0;
+    }
     for (path = path ? path : "/bin:/usr/bin";; path += strcspn(path, ":") + 1) {
         int n = (int)strcspn(path, ":");
 
-        snprintf(candidate, sizeof(candidate), "%.*s%s%s", n, path, n ? "/" : "", command);
+        snprintf(candidate, PATH_MAX, "%.*s%s%s", n, path, n ? "/" : "", command);
         if (access(candidate, X_OK) == 0 && stat(candidate, ret_stat) == 0 && S_ISREG(ret_stat->st_mode))
             return 0;
         if (!path[n])
@@ -175,17 +179,25 @@ static int find_program(const char *command, struct stat *ret_stat)
 
 bool run_environment_finds(const char *command)
 {
+    char path[PATH_MAX];
     struct stat st;
 
-    return find_program(command, &st) == 0;
+    return find_program(command, path, &st) == 0;
 }
 
 int run_environment_check(const char *command, struct error *err)
 {
+    char path[PATH_MAX];
     struct stat st;
 
-    if (find_program(command, &st) < 0)
+    if (find_program(command, path, &st) < 0)
         return 0;
+    if (geteuid() != 0 && getxattr(path, "security.capability", NULL, 0) > 0)
+        return error_fail(
+            err, -EPERM,
+            "'%s' has capabilities of its own, so the system ignores preloaded libraries for it and the "
+            "limit would not hold; run it from a `vgpu run` of root's, or without them",
+            command);
     if (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
         ((st.st_mode & S_ISGID) && st.st_gid != getegid()))
         return error_fail(err, -EPERM,

@@ -12,20 +12,21 @@ struct run_environment {
     size_t n;
 };
 
-/* granted: vgpud's answer to instance.create. Sets VGPU_INSTANCE, VGPU_SOCKET, VGPU_DRIVER_DIR,
- * LD_LIBRARY_PATH (our libraries first), LD_PRELOAD, for the software GPU VGPU_SOFTGPU_DIR, and
- * CUDA_VISIBLE_DEVICES where the driver has more devices than the instance. 0, or negative errno with err
- * filled when the install tree is not complete or its path cannot be preloaded. */
+/* granted: vgpud's answer to instance.create. driver_dir: where the command finds the real driver, NULL:
+ * where vgpud says. Sets VGPU_INSTANCE, VGPU_SOCKET, VGPU_DRIVER_DIR, LD_LIBRARY_PATH (our libraries first),
+ * LD_PRELOAD, for the software GPU VGPU_SOFTGPU_DIR, and CUDA_VISIBLE_DEVICES where the driver has more
+ * devices than the instance. 0, or negative errno with err filled when the install tree is not complete or
+ * its path cannot be preloaded. */
 int run_environment_init(struct run_environment *environment, const json_t *granted, const char *socket_path,
-                         struct error *err);
+                         const char *driver_dir, struct error *err);
 void run_environment_done(struct run_environment *environment);
 
 /* Whether PATH (or the path that it is) leads to such a command. */
 bool run_environment_finds(const char *command);
 
 /* Whether the loader will heed that environment for this command: -EPERM with err filled for a program with
- * more rights than its caller, to which a limit would not apply. A command that is not found is no failure
- * here. */
+ * more rights than its caller (setuid, setgid, file capabilities), to which a limit would not apply. A
+ * command that is not found is no failure here. */
 int run_environment_check(const char *command, struct error *err);
 
 #endif
