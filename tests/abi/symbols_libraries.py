@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Promise: each library that stands as the driver's exports the driver's names and nothing else of ours but what is listed here, does
-nothing when it is loaded, and asks of a process no more than any old libc gives.
+nothing when it is loaded (ours before the driver: nor when the process ends), and asks of a process no more than any old libc gives.
 
     symbols_libraries.py SOURCE_ROOT SHIM_CUDA SHIM_NVML SOFTWARE_CUDA SOFTWARE_NVML
 """
@@ -16,8 +16,9 @@ from api_toolkit import toolkit  # noqa: E402
 # What of ours a library may export beside the driver's names.
 OURS = {'shim': {'vgpu_shim_mark'}, 'software': set()}
 LIBRARIES = re.compile(r'lib(c|m|pthread|dl)\.so\.\d+|ld-linux.*\.so\.\d+')
-# What the compiler's start files and its runtime library put into .init_array.
+# What the compiler's start files and its runtime library put into .init_array and .fini_array.
 TOOLCHAIN_INIT = {'frame_dummy', '__cpu_indicator_init'}
+TOOLCHAIN_FINI = {'__do_global_dtors_aux'}
 GLIBC_FLOOR = (2, 28)
 POINTER_BYTES = 8
 
@@ -62,9 +63,9 @@ def check_names(check, label, library, names, ours):
     return len(have & names)
 
 
-def init_functions(library):
-    """Names of the functions that the dynamic linker calls when it loads the library."""
-    section = re.search(r'\.init_array\s+INIT_ARRAY\s+([0-9a-f]+) [0-9a-f]+ ([0-9a-f]+)', tool('readelf', '-SW', library))
+def array_functions(library, array):
+    """Names of the functions that the dynamic linker calls when it loads the library (init), or when the process ends (fini)."""
+    section = re.search(rf'\.{array}_array\s+{array.upper()}_ARRAY\s+([0-9a-f]+) [0-9a-f]+ ([0-9a-f]+)', tool('readelf', '-SW', library))
     if not section:
         return []
     begin, size = int(section[1], 16), int(section[2], 16)
@@ -91,8 +92,11 @@ def check_load(check, label, library):
     strange = [name for name in needed if not LIBRARIES.fullmatch(name)]
     check.that(not strange, f'{label} needs {" ".join(strange)}')
     check.that(not re.search(r'\((RPATH|RUNPATH|TEXTREL|PREINIT_ARRAY)\)', dynamic), f'{label} has a run path, text relocations or a preinit array')
-    constructors = set(init_functions(library)) - TOOLCHAIN_INIT
+    constructors = set(array_functions(library, 'init')) - TOOLCHAIN_INIT
     check.that(not constructors, f'{label} runs when it is loaded: {" ".join(sorted(constructors))}')
+    check.that('IRELATIV' not in tool('readelf', '-rW', library), f'{label} has functions that are chosen when it is loaded')
+    destructors = set(array_functions(library, 'fini')) - TOOLCHAIN_FINI
+    check.that(not destructors or not label.startswith('shim'), f'{label} runs when a process ends: {" ".join(sorted(destructors))}')
     tls, is_static = tls_bytes(library), 'STATIC_TLS' in dynamic
     check.that(tls <= POINTER_BYTES or (not is_static and not label.startswith('shim')),
                f'{label} has {tls} bytes of {"static " if is_static else ""}thread-local storage')

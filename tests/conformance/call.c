@@ -119,3 +119,17 @@ void call_mask(const struct call_params *params, struct call_arguments *argument
     }
     *arguments = kept;
 }
+
+void call_wide(const struct call_params *params, uint32_t *ret_gp, uint32_t *ret_stack)
+{
+    struct call_arguments all;
+
+    memset(&all, 0xff, sizeof(all));
+    if (params->known)
+        call_mask(params, &all);
+    *ret_gp = *ret_stack = 0;
+    for (unsigned i = 0; i < GP_REGISTERS; i++)
+        *ret_gp |= (uint32_t)(all.gp[i] == UINT64_MAX) << i;
+    for (unsigned i = 0; i < RECDRV_STACK_WORDS; i++)
+        *ret_stack |= (uint32_t)(all.stack[i] == UINT64_MAX) << i;
+}

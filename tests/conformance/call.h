@@ -36,4 +36,7 @@ int call_function(const void *function, const struct call_arguments *arguments);
  * halves of ints. */
 void call_mask(const struct call_params *params, struct call_arguments *arguments);
 
+/* Which general registers and stack words carry arguments of pointer size, as bits. */
+void call_wide(const struct call_params *params, uint32_t *ret_gp, uint32_t *ret_stack);
+
 #endif

@@ -24,20 +24,24 @@
 enum { WINDOW_BYTES = 512, WINDOWS = 8 + RECDRV_STACK_WORDS, SCRATCH_WORDS = WINDOWS * WINDOW_BYTES / 8 };
 
 /* pointers: every argument that can be an address is one of memory that may be read and written. random:
- * NULL, small, negative and any other values, which the driver refuses and nobody may follow. */
+ * NULL, small, negative and any other values, which nobody but the driver may follow, whether it says that it
+ * succeeded or not. */
 enum kind { POINTERS, RANDOM };
 static const struct pass {
     const char *name;
     enum kind kind;
     bool succeeds;
-} passes[] = {
-    {"pointers", POINTERS, true}, {"pointers-refused", POINTERS, false}, {"random-refused", RANDOM, false}};
+} passes[] = {{"pointers", POINTERS, true},
+              {"pointers-refused", POINTERS, false},
+              {"random", RANDOM, true},
+              {"random-refused", RANDOM, false}};
 
 static struct driver {
     const struct recdrv_call *(*last)(void);
     int (*result)(uint32_t slot, uint64_t serial);
     void (*serial_set)(uint64_t serial);
     void (*lookup_set)(bool lookup);
+    void (*outputs_set)(const struct recdrv_outputs *wanted);
     void *entries[CUDA_SLOT_COUNT]; /* the recording driver's own */
 } driver;
 
@@ -123,6 +127,16 @@ static void print_call(const struct cuda_row *row, int returned)
     printf("\n");
 }
 
+/* The driver writes to where its arguments point, as one with out-parameters does. */
+static void outputs_set(const struct cuda_row *row)
+{
+    struct recdrv_outputs wanted = {.low = (uintptr_t)scratch,
+                                    .high = (uintptr_t)scratch + SCRATCH_WORDS * 8};
+
+    call_wide(&call_params[row->slot], &wanted.gp, &wanted.stack);
+    driver.outputs_set(&wanted);
+}
+
 /* The first call number from `from` on with which the function succeeds, or fails. */
 static uint64_t serial_find(uint32_t slot, uint64_t from, bool succeeds)
 {
@@ -141,6 +155,7 @@ static void call_once(const char *way, const struct cuda_row *row, const void *f
 
     arguments_fill(&arguments, pass->kind, &state);
     scratch_fill();
+    outputs_set(row);
     driver.serial_set(serial_find(row->slot, 1 + random_next(&state) % 1000, pass->succeeds));
     printf("%s %s %s", way, row->symbol, pass->name);
     signal_number = sigsetjmp(fault_return, 1);
@@ -258,6 +273,7 @@ static void driver_open(const char *path)
     driver.result = (int (*)(uint32_t, uint64_t))dlsym(library, "recdrv_result");
     driver.serial_set = (void (*)(uint64_t))dlsym(library, "recdrv_serial_set");
     driver.lookup_set = (void (*)(bool))dlsym(library, "recdrv_lookup_set");
+    driver.outputs_set = (void (*)(const struct recdrv_outputs *))dlsym(library, "recdrv_outputs_set");
     for (unsigned slot = 0; slot < CUDA_SLOT_COUNT; slot++)
         driver.entries[slot] = dlsym(library, api_cuda_slot(slot)->symbol);
 }

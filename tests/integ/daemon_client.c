@@ -1,22 +1,31 @@
 /* A tenant in small: attaches to its instance like the library does and moves memory in the ledger alone,
- * without a driver. It reads commands from standard input, a line each, and answers with a line: reserve MIB
- * "ok" or the error's name        release MIB   "ok" quit          ends, as the end of input does used "OWN
- * INSTANCE LIMIT", in MiB    exec          attaches again as another program of the same process It begins
- * with "ready" or with the daemon's words for why not (exit status 1).
+ * without a driver. It reads commands from standard input, a line each, and answers with a line:
+ *   reserve MIB   "ok" or the error's name
+ *   release MIB   "ok"
+ *   used          "OWN INSTANCE LIMIT", in MiB
+ *   exec          attaches again as another program of the same process
+ *   linger        "ok", then its first thread ends and another one stays
+ *   quit          ends, as the end of input does
+ * It begins with "ready" or with the daemon's words for why not (exit status 1).
  * --ignore-term      as above, deaf to SIGTERM
  * --json TEXT        sends one request and prints the answer
  * --version-major N  sends a request of another version and prints the answer
  * --garbage          sends what is no message; exit status 0 when each was refused
+ * --reap             asks for the dead of VGPU_INSTANCE to be reaped, prints "reaped N"
+ * --reap-race N      N times: a tenant with memory is killed, and once it has let go of its descriptors the dead
+ *                    are reaped; prints how often the ledger was not empty then
  * --flood N          opens N connections, says how many were refused, and keeps the others until its input
  * ends */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fdpass.h"
@@ -77,6 +86,96 @@ static struct ledger_client *attach(uint32_t image)
     return client;
 }
 
+static _Noreturn void *stay(void *unused)
+{
+    printf("ok\n");
+    for (;;)
+        pause();
+}
+
+/* To the kernel, a process whose first thread has ended looks like one that is exiting. */
+static void linger(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, stay, NULL);
+    pthread_exit(NULL);
+}
+
+static int reap(uint32_t *ret_reaped)
+{
+    unsigned char message[sizeof(struct control_header) + sizeof(struct control_error_body)];
+    struct control_reap request = {0};
+    struct control_header header;
+    struct control_reaped reaped;
+    int sock = control_socket(), r = -1;
+    ssize_t n;
+
+    snprintf(request.instance, sizeof(request.instance), "%s", getenv("VGPU_INSTANCE"));
+    control_send(sock, CONTROL_REAP, &request, sizeof(request), NULL, 0);
+    n = fdpass_recv(sock, message, sizeof(message), NULL, NULL, 0);
+    close(sock);
+    if (n <= 0 || control_check(message, (size_t)n, &header) < 0)
+        return r;
+    if (header.type == CONTROL_ERROR) {
+        printf("%s\n", ((struct control_error_body *)(message + sizeof(header)))->text);
+    } else if (header.type == CONTROL_REAPED && header.bytes == sizeof(reaped)) {
+        memcpy(&reaped, message + sizeof(header), sizeof(reaped));
+        *ret_reaped = reaped.reaped;
+        r = 0;
+    }
+    return r;
+}
+
+/* Starts a tenant that holds 64 MiB and has said so; *ret_lifeline gives end of file when its descriptors are closed. */
+static pid_t start_holder(int *ret_lifeline)
+{
+    int ends[2];
+    char byte;
+    pid_t pid;
+
+    if (pipe(ends) < 0 || (pid = fork()) < 0)
+        exit(2);
+    if (pid == 0) {
+        struct ledger_client *client = attach(1);
+
+        byte = ledger_reserve(client, 0, 64 * MIB) == 0 ? 'y' : 'n';
+        if (write(ends[1], &byte, 1) != 1)
+            exit(2);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    if (read(ends[0], &byte, 1) != 1 || byte != 'y') {
+        printf("a new tenant found the memory of dead ones taken\n");
+        exit(1);
+    }
+    *ret_lifeline = ends[0];
+    return pid;
+}
+
+static int reap_race(int n_rounds)
+{
+    struct ledger_client *client = attach(1);
+    uint32_t n_reaped;
+    int n_left = 0, lifeline;
+    char byte;
+
+    for (int i = 0; i < n_rounds; i++) {
+        pid_t pid = start_holder(&lifeline);
+
+        kill(pid, SIGKILL);
+        if (read(lifeline, &byte, 1) != 0 || reap(&n_reaped) < 0)
+            exit(2);
+        n_left += ledger_used_bytes(client, 0) != 0;
+        close(lifeline);
+        waitpid(pid, NULL, 0);
+    }
+    printf("%d of %d left something\n", n_left, n_rounds);
+    ledger_client_free(client);
+    return 0;
+}
+
 static void obey(struct ledger_client **client, const char *line)
 {
     uint64_t mib = 0;
@@ -86,6 +185,8 @@ static void obey(struct ledger_client **client, const char *line)
         r = ledger_reserve(*client, 0, mib * MIB);
     else if (sscanf(line, "release %lu", &mib) == 1)
         ledger_release(*client, 0, mib * MIB);
+    else if (!strncmp(line, "linger", 6))
+        linger();
     else if (!strncmp(line, "exec", 4)) {
         ledger_client_free(*client);
         *client = attach(2);
@@ -165,6 +266,16 @@ int main(int argc, char **argv)
         return send_garbage();
     if (!strcmp(option, "--flood"))
         return flood(atoi(value));
+    if (!strcmp(option, "--reap-race"))
+        return reap_race(atoi(value));
+    if (!strcmp(option, "--reap")) {
+        uint32_t n_reaped;
+
+        if (reap(&n_reaped) < 0)
+            return 1;
+        printf("reaped %u\n", n_reaped);
+        return 0;
+    }
     if (!strcmp(option, "--ignore-term"))
         signal(SIGTERM, SIG_IGN);
     client = attach(1);

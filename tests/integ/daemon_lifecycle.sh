@@ -99,4 +99,26 @@ within 5 test ! -e "$socket"
 exits 1 "a vgpud that cannot start says why through the command" vgpu instance list
 like "$stderr" "*idle time 'soon' is not a whole number of seconds*" "in words"
 
+# --- few descriptors ---
+unset VGPU_IDLE_S
+export VGPU_RUNTIME_DIR=$dir/few
+prlimit --nofile=160:160 vgpu instance list >/dev/null
+export VGPU_SOCKET=$VGPU_RUNTIME_DIR/vgpud.sock
+"$client" --json '{"op":"instance.create","name":"crowded","memory_limit_bytes":1073741824,"lease":false}' >/dev/null
+mkfifo "$dir/crowd"
+for i in {1..120}; do VGPU_INSTANCE=crowded "$client" <"$dir/crowd" >>"$dir/greetings" & done
+exec {crowd}>"$dir/crowd"
+# shellcheck disable=SC2317 # within calls it
+told() { (($(wc -l <"$dir/greetings") == 120)); }
+within 20 told
+ok $? "of 120 processes each is answered by a vgpud with 160 descriptors"
+like "$(grep -v ready "$dir/greetings" | sort -u)" "*vgpud has too few descriptors left for another process or instance (160 are all it may have); *" "in words"
+n=$(grep -c ready "$dir/greetings")
+((n > 30 && n < 120))
+ok $? "when too many are there already ($n run)"
+exits 0 "others are answered still" vgpu instance show crowded
+exec {crowd}>&-
+within 10 test "$(VGPU_SOCKET=$VGPU_SOCKET vgpu instance show crowded --json | field client_count)" = 0
+is "$(VGPU_INSTANCE=crowded "$client" </dev/null)" ready "and when they have ended there is room again"
+kill -9 "$(daemon_pid)"
 finish

@@ -41,6 +41,26 @@ exits 0 "an instance can be made without a lease" "$client" --json '{"op":"insta
 is "$(shown free state)" ready "and stays"
 like "$(VGPU_INSTANCE=nosuch "$client" </dev/null)" "there is no instance 'nosuch'*" "a tenant of no instance is told"
 
+
+# --- reaping on request ---
+reap() { VGPU_INSTANCE=$1 "$client" "${@:2}"; }
+milliseconds() { echo $((${EPOCHREALTIME/./} / 1000)); }
+is "$(reap free --reap)" "reaped 0" "a request to reap is answered where nobody died"
+like "$(reap nosuch --reap)" "there is no instance 'nosuch'*" "and refused for an instance that does not exist"
+is "$(reap free --reap-race 200)" "0 of 200 left something" "nothing that a killed process held is left when the answer comes"
+tenant lingering --memory 1GiB
+ask lingering "reserve 64" >/dev/null
+is "$(ask lingering linger)" ok "of a process that looks like one that is exiting"
+begin=$(milliseconds)
+is "$(reap lingering --reap)" "reaped 0" "the end is waited for"
+waited=$(($(milliseconds) - begin))
+((waited >= 50 && waited < 2000))
+ok $? "for 50 ms ($waited ms)"
+is "$(shown lingering memory_used_bytes)" $((64 << 20)) "and what it holds stays its own"
+hang_up_lingering() { kill -9 "$(tenant_pid lingering)"; wait "${pids[lingering]}"; }
+hang_up_lingering 2>/dev/null
+is "$(reap free --reap)" "reaped 0" "other instances' dead are not counted"
+
 if ((EUID != 0)); then
 	skip "other users, and a thousand connections of root" "needs root"
 else
@@ -55,6 +75,9 @@ exits 0 "on a machine's vgpud he may ask" nobody "$client" --json '{"op":"instan
 like "$stdout" '*"instances":*[]*' "and sees no instance of others"
 exits 1 "he cannot see one by its name" nobody "$client" --json '{"op":"instance.show","instance":"free"}'
 like "$stdout" "instance 'free' belongs to another user" "  in words"
+like "$(VGPU_INSTANCE=free nobody "$client" --reap)" "instance 'free' belongs to another user" "nor have its dead reaped"
+exits 1 "nor change its limit" nobody "$client" --json '{"op":"instance.set","instance":"free","memory_limit_bytes":2147483648}'
+is "$stdout" "instance 'free' belongs to another user" "  in words"
 exits 1 "nor stop it" nobody "$client" --json '{"op":"instance.stop","instance":"free"}'
 like "$(VGPU_INSTANCE=$(shown free id) nobody "$client" </dev/null)" "instance '*' belongs to uid 0, not to uid 65534" "nor attach to it"
 exits 0 "he may have one of his own, of the same name" nobody "$client" --json '{"op":"instance.create","name":"free","memory_limit_bytes":1024,"lease":false}'

@@ -16,6 +16,7 @@ for check in "install tree" "libraries" "sealed memory" "process handles" "runti
 	is "$(status_of "$check")" ok "$check is ok"
 done
 like "$(status_of "cgroup dmem")" "@(ok|warn)" "cgroup dmem is told of"
+like "$(status_of "way in")" "@(ok|warn)" "the way in is told of"
 like "$(vgpu doctor)" "ok    install tree: complete, at *" "as lines too"
 
 is "$(vgpu device list --json | field devices 0 memory_used_bytes)" 0 "a device says what it uses itself"

@@ -1,6 +1,8 @@
 /* A management library without a GPU, for tests of vgpud and the command line: FAKE_NVML_DEVICES devices (1)
- * of FAKE_NVML_GIB GiB (8). FAKE_NVML_FAULT makes it "hang", "crash" or "fail". Built twice: FAKE_KIND tells
- * an NVIDIA driver's devices from the software GPU's. */
+ * of FAKE_NVML_GIB GiB (8). FAKE_NVML_FAULT makes it "hang", "crash" or "fail". FAKE_NVML_PROCESSES names a file with a line
+ * "PID BYTES" for each process on every device (BYTES: "na" for what is not available); without the file it does not tell.
+ * FAKE_NVML_LOG names a file that gets a line each time the library is opened. Built twice: FAKE_KIND tells an NVIDIA
+ * driver's devices from the software GPU's. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +11,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { OK = 0, INVALID_ARGUMENT = 2, UNKNOWN = 999 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
 
 struct memory {
     unsigned long long total, free, used;
@@ -18,6 +20,12 @@ struct pci {
     char bus_id_legacy[16];
     unsigned domain, bus, device, pci_device_id, pci_sub_system_id;
     char bus_id[32];
+};
+
+struct process {
+    unsigned pid;
+    unsigned long long bytes;
+    unsigned gpu_instance, compute_instance;
 };
 
 EXPORT int nvmlInit_v2(void);
@@ -29,6 +37,7 @@ EXPORT int nvmlDeviceGetUUID(void *device, char *text, unsigned bytes);
 EXPORT int nvmlDeviceGetName(void *device, char *text, unsigned bytes);
 EXPORT int nvmlDeviceGetMemoryInfo(void *device, struct memory *ret_memory);
 EXPORT int nvmlDeviceGetPciInfo_v3(void *device, struct pci *ret_pci);
+EXPORT int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struct process *processes);
 
 static unsigned setting(const char *name, unsigned fallback)
 {
@@ -39,8 +48,13 @@ static unsigned setting(const char *name, unsigned fallback)
 
 int nvmlInit_v2(void)
 {
-    const char *fault = getenv("FAKE_NVML_FAULT");
+    const char *fault = getenv("FAKE_NVML_FAULT"), *log = getenv("FAKE_NVML_LOG");
+    FILE *f = log ? fopen(log, "a") : NULL;
 
+    if (f) {
+        fputs("opened\n", f);
+        fclose(f);
+    }
     if (!fault)
         return OK;
     if (!strcmp(fault, "hang"))
@@ -105,5 +119,27 @@ int nvmlDeviceGetPciInfo_v3(void *device, struct pci *ret_pci)
 {
     *ret_pci = (struct pci){.bus = number(device) + 1};
     snprintf(ret_pci->bus_id, sizeof(ret_pci->bus_id), "00000000:%02X:00.0", number(device) + 1);
+    return OK;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struct process *processes)
+{
+    const char *path = getenv("FAKE_NVML_PROCESSES");
+    FILE *f = path ? fopen(path, "r") : NULL;
+    unsigned n = 0, pid;
+    char bytes[32];
+
+    if (!f)
+        return NOT_SUPPORTED;
+    for (; fscanf(f, "%u %31s", &pid, bytes) == 2; n++)
+        if (n < *count)
+            processes[n] = (struct process){
+                .pid = pid, .bytes = strcmp(bytes, "na") ? strtoull(bytes, NULL, 10) : ~0ull};
+    fclose(f);
+    if (n > *count) {
+        *count = n;
+        return INSUFFICIENT_SIZE;
+    }
+    *count = n;
     return OK;
 }

@@ -48,6 +48,12 @@ def run_tests(*tests):
     sys.exit(1 if _failed or not _count else 0)
 
 
+def sanitizer_env():
+    """What programs under sanitizers need besides: LeakSanitizer's tracer crashes in a program with a second libcuda opened behind the
+    preloaded one, and cannot trace one that is traced; leaks are looked for by the tests that link the libraries."""
+    return {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if "VGPU_SANITIZED" in os.environ else {}
+
+
 class Place:
     """A runtime directory of its own: own daemon, own software device."""
 
@@ -57,10 +63,7 @@ class Place:
         self.env["VGPU_RUNTIME_DIR"] = str(self.dir / "run")
         if devices:
             self.env["VGPU_SOFTGPU_DEVICES"] = devices
-        if "VGPU_SANITIZED" in os.environ:
-            # LeakSanitizer's tracer crashes in a program with a second libcuda opened behind the preloaded one; leaks are looked
-            # for by the tests that link the libraries.
-            self.env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+        self.env.update(sanitizer_env())
         self.env.update(env)
         self.programs = []
         atexit.register(self.close)
@@ -99,9 +102,9 @@ class Place:
     def json(self, *args):
         return json.loads(self.vgpu(*args, "--json").stdout)
 
-    def start(self, run, command):
+    def start(self, run, command, greets=True):
         """Starts command inside `vgpu run RUN... --`; it answers line by line."""
-        program = Program([VGPU, "run", *run, "--", *command], self.env)
+        program = Program([VGPU, "run", *run, "--", *command], self.env, greets)
         self.programs.append(program)
         return program
 
@@ -116,9 +119,12 @@ class Place:
 class Program:
     """A program that answers each line on its standard input with one line."""
 
-    def __init__(self, command, env):
+    def __init__(self, command, env, greets=True):
         self.process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.greeting = self.process.stdout.readline().strip()
+        self.greeting = self.line() if greets else None
+
+    def line(self):
+        return self.process.stdout.readline().strip()
 
     def ask(self, *words):
         self.process.stdin.write(" ".join(str(w) for w in words) + "\n")

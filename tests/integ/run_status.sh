@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `vgpu run` is its command to whoever waits for it: exit status, signals, streams, environment.
-# shellcheck source-path=SCRIPTDIR disable=SC2016,SC2317
+# shellcheck source-path=SCRIPTDIR disable=SC2016,SC2094,SC2317
 . "$(dirname "$0")/lib.sh"
 
 run() { vgpu run --memory 1G "$@"; }
@@ -19,11 +19,13 @@ like "$stderr" "vgpu run: expected a command to run*" "is said"
 exits 125 "an unknown option" vgpu run --colour -- true
 exits 125 "a device that does not exist" vgpu run --device 7 -- true
 like "$stderr" "*there is no device '7'*" "is named"
+exits 125 "a way in that there is not" run --way-in door -- true
+like "$stderr" "*--way-in: 'door' is none of auto, mount, preload*" "is named"
 exits 125 "a name that cannot be one" vgpu run --name 'a b' -- true
 like "$stderr" "*'a b' cannot name an instance*" "is named"
 if ((EUID == 0)); then
 	cp "$(type -P true)" "$dir/setuid" && chown 65534 "$dir/setuid" && chmod 4755 "$dir/setuid"
-	exits 125 "a setuid program, to which the limit would not apply" run -- "$dir/setuid"
+	exits 125 "a setuid program, to which the limit would not apply" run --way-in preload -- "$dir/setuid"
 	like "$stderr" "*runs with the rights of another user*the limit would not hold*" "is refused in words"
 else
 	skip "a setuid program, to which the limit would not apply, is refused" "needs root"
@@ -33,7 +35,16 @@ fi
 exits 0 "options end at the command" run sh -c 'test "$1" = --memory' x --memory
 is "$(echo in | run -- cat)" in "standard input and output are the command's"
 is "$(run --name n -- sh -c 'vgpu instance show "$VGPU_INSTANCE" --json' | field name)" n "VGPU_INSTANCE is its instance, VGPU_SOCKET its vgpud"
-is "$(run -- sh -c 'echo $VGPU_DRIVER_DIR')" "$VGPU_TESTS/nvidia" "VGPU_DRIVER_DIR is the device's driver"
+is "$(run --way-in preload -- sh -c 'echo $VGPU_DRIVER_DIR')" "$VGPU_TESTS/nvidia" "VGPU_DRIVER_DIR is the device's driver"
+if unshare -m true 2>/dev/null || unshare -Um true 2>/dev/null; then
+	moved=$VGPU_STAGE/lib/vgpu/aside/real real=$VGPU_TESTS/nvidia/libnvidia-ml.so.1
+	is "$(run --way-in mount -- sh -c 'echo $VGPU_DRIVER_DIR')" "$moved" "in a mount namespace it is where that was moved to"
+	# The descriptor was opened outside and leads to the driver's file itself.
+	exits 0 "the driver is there" run --way-in mount -- cmp "$moved/libnvidia-ml.so.1" /proc/self/fd/9 9<"$real"
+	exits 1 "and not at its own path" run --way-in mount -- cmp -s "$real" /proc/self/fd/9 9<"$real"
+else
+	skip "in a mount namespace the driver is moved aside" "this system permits none"
+fi
 shim=$VGPU_STAGE/lib/vgpu/shim
 is "$(LD_LIBRARY_PATH=/x run -- sh -c 'echo $LD_LIBRARY_PATH')" "$shim:/x" "our libraries come first in the loader's path"
 is "$(run -- sh -c 'echo $LD_PRELOAD')" "$shim/libcuda.so.1" "and before it"
@@ -74,7 +85,7 @@ within 2 none_left
 ok $? "no instance is left behind"
 
 # --- drivers ---
-is "$(vgpu run --memory 1G --device software -- sh -c 'echo $VGPU_DRIVER_DIR $VGPU_SOFTGPU_DIR' 2>&1)" \
+is "$(vgpu run --way-in preload --memory 1G --device software -- sh -c 'echo $VGPU_DRIVER_DIR $VGPU_SOFTGPU_DIR' 2>&1)" \
 	"$VGPU_TESTS/software $VGPU_RUNTIME_DIR/softgpu" "--device software is the software GPU, without a word"
 kill "$(daemon_pid)"
 within 5 test ! -e "$socket"
