@@ -40,8 +40,8 @@ struct client {
     struct client_identity who;
     struct reconcile_figure driver[LEDGER_DEVICES_MAX];
     int pidfd;
-    bool dead;    /* ended, and its slot is not reaped yet */
-    bool exiting; /* and worth waiting for, when a sweep looked last */
+    bool dead;                 /* ended, and its slot is not reaped yet */
+    bool exiting;              /* and worth waiting for, when a sweep looked last */
     uint64_t exiting_since_ns; /* when a sweep saw that first; 0: never */
     unsigned linger_kinds;     /* dead; kinds of devices, as bits, whose drivers may still hold its memory */
     uint64_t ended_ns;         /* then: since when */
@@ -65,7 +65,7 @@ struct instance {
     bool stopping;
     struct ledger_areas areas; /* all zero when orphaned */
     struct client *clients;
-    unsigned n_clients; /* that live */
+    unsigned n_clients;    /* that live */
     uint64_t reaped_total; /* slots taken back from the dead */
     struct instance_waiter *waiters;
     uv_timer_t grace; /* while stopping: when patience ends */

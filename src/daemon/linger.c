@@ -1,5 +1,5 @@
-/* Waiting for drivers to let go of what the dead held; see linger.h. All who wait for one kind of device share one
- * look, and one timer ends the wait of those for whom looks do not help. */
+/* Waiting for drivers to let go of what the dead held; see linger.h. All who wait for one kind of device
+ * share one look, and one timer ends the wait of those for whom looks do not help. */
 #include "daemon/linger.h"
 
 #include <string.h>
@@ -116,7 +116,8 @@ static void look_at_clock(struct client *client, void *argument)
         deadline->next_ns = due_ns < deadline->next_ns ? due_ns : deadline->next_ns;
         return;
     }
-    say("instance %s: the driver still shows process %d, which ended %d ms ago; what it held is given back all the "
+    say("instance %s: the driver still shows process %d, which ended %d ms ago; what it held is given back "
+        "all the "
         "same",
         client->instance->facts.id, client->who.process.pid, LINGER_MS);
     linger_end(client);
@@ -129,7 +130,8 @@ static void timer_run(uv_timer_t *timer)
 
     each(daemon, look_at_clock, &deadline);
     if (deadline.next_ns != UINT64_MAX)
-        uv_timer_start(&daemon->linger_timer, timer_run, (deadline.next_ns - deadline.now_ns) / NS_PER_MS + 1, 0);
+        uv_timer_start(&daemon->linger_timer, timer_run, (deadline.next_ns - deadline.now_ns) / NS_PER_MS + 1,
+                       0);
     instance_settle_all(daemon);
 }
 

@@ -1,8 +1,8 @@
-/* The time between a process's end and the driver's having taken its memory back. A driver may do that later than
- * the kernel tells of the end; what the process held may be given to nobody else before, or the device would
- * hold more than the instance's limit. So the slot of a process that held something is reaped when a look that
- * was begun after its end no longer finds the process on the device, and after LINGER_MS in any case. Where the
- * driver does not tell who uses a device, it is reaped at once. */
+/* The time between a process's end and the driver's having taken its memory back. A driver may do that later
+ * than the kernel tells of the end; what the process held may be given to nobody else before, or the device
+ * would hold more than the instance's limit. So the slot of a process that held something is reaped when a
+ * look that was begun after its end no longer finds the process on the device, and after LINGER_MS in any
+ * case. Where the driver does not tell who uses a device, it is reaped at once. */
 #ifndef VGPU_DAEMON_LINGER_H
 #define VGPU_DAEMON_LINGER_H
 

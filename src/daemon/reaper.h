@@ -32,8 +32,8 @@ unsigned reaper_reap_dead(struct instance *instance);
 /* Stops watching: the instance ends. */
 void reaper_forget_all(struct instance *instance);
 
-/* Reaps the slot of a client whose process has ended, now; the client is gone then, or stays to be tried again
- * (reaper_retry). */
+/* Reaps the slot of a client whose process has ended, now; the client is gone then, or stays to be tried
+ * again (reaper_retry). */
 void reaper_finish(struct client *client);
 
 #endif

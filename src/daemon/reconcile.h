@@ -66,8 +66,8 @@ void reconcile_refresh(const struct instance *instance, uint64_t now_ns);
 /* Begins a look at the devices of a kind, unless one is under way. */
 void reconcile_ask(struct daemon *daemon, enum inventory_kind kind);
 
-/* As far as the last look went: do the drivers of that kind tell who uses their devices (true before the first
- * look), and is pid among those? */
+/* As far as the last look went: do the drivers of that kind tell who uses their devices (true before the
+ * first look), and is pid among those? */
 bool reconcile_can_tell(const struct daemon *daemon, enum inventory_kind kind);
 bool reconcile_finds(const struct daemon *daemon, enum inventory_kind kind, int pid);
 

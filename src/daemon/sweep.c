@@ -49,8 +49,8 @@ static bool has_exiting(const struct instance *instance)
     return false;
 }
 
-/* Until when the answer to a request must wait, 0: it need not. What lingers takes a look at the device, so it is
- * given more time than the end of a process. */
+/* Until when the answer to a request must wait, 0: it need not. What lingers takes a look at the device, so
+ * it is given more time than the end of a process. */
 static uint64_t waits_until_ns(const struct sweep *sweep)
 {
     if (linger_is_any(sweep->instance))

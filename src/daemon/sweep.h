@@ -11,7 +11,8 @@ struct conn;
 struct daemon;
 struct instance;
 
-/* How long an answer waits at most for processes that are exiting, and for drivers to let go of dead ones' memory. */
+/* How long an answer waits at most for processes that are exiting, and for drivers to let go of dead ones'
+ * memory. */
 enum { SWEEP_WAIT_MS = 50, SWEEP_LINGER_MS = 250 };
 
 /* The request a connection waits with; part of struct conn, so that asking allocates nothing. */
@@ -25,8 +26,8 @@ struct sweep {
 
 void sweep_init(struct daemon *daemon);
 
-/* Answers CONTROL_REAPED, within SWEEP_LINGER_MS and not before the loop's next turn, or CONTROL_ERROR at once.
- * The body is hostile. */
+/* Answers CONTROL_REAPED, within SWEEP_LINGER_MS and not before the loop's next turn, or CONTROL_ERROR at
+ * once. The body is hostile. */
 void sweep_receive(struct conn *conn, const void *body, size_t bytes);
 
 /* A process of the instance was reaped: answers those who waited for just that. */

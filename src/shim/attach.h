@@ -7,7 +7,8 @@
 #include "ledger/ledger.h"
 #include "wire/control.h"
 
-/* Id or name of the instance this process belongs to (the stamp, or VGPU_INSTANCE), or NULL: no limit is set. */
+/* Id or name of the instance this process belongs to (the stamp, or VGPU_INSTANCE), or NULL: no limit is set.
+ */
 const char *attach_instance(void);
 
 /* Asks the vgpud at VGPU_SOCKET (or at its usual place) for a slot in instance, maps what it sends, and
@@ -17,8 +18,8 @@ int attach_open(const char *instance, enum control_client_kind kind, struct ledg
                 char *text, size_t text_bytes);
 
 /* Asks vgpud to take back now what processes of the instance hold that are dead or dying: before this process
- * is refused memory for it. 0 when vgpud has done so (it waits 50 ms at most for the dying), or negative errno. A
- * few system calls. */
+ * is refused memory for it. 0 when vgpud has done so (it waits 50 ms at most for the dying), or negative
+ * errno. A few system calls. */
 int attach_reap(void);
 
 #endif

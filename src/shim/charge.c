@@ -54,8 +54,8 @@ int charge_try(struct ledger_client *client, int device, uint64_t bytes)
 }
 
 /* While others of the instance are between a reservation and the driver's answer, or in the middle of a free,
- * the account may be above what the device holds: then a refusal would be wrong. Waits until they are through,
- * or it is certain that there is no room; not longer than wait_ns. */
+ * the account may be above what the device holds: then a refusal would be wrong. Waits until they are
+ * through, or it is certain that there is no room; not longer than wait_ns. */
 static int reserve_patiently(struct ledger_client *client, int device, uint64_t bytes, uint64_t wait_ns)
 {
     const struct timespec pause = {.tv_nsec = PAUSE_NS};
@@ -222,7 +222,8 @@ static void reservation_cancel(struct charge *charge)
  * uses by now stays and is paid. */
 static void granules_keep(struct charge *charge, const struct table_entry *block, uint64_t brought_bytes)
 {
-    uint64_t gone_bytes = (uint64_t)granules_adjust(charge->client, block, -(int64_t)block->bytes) * GRANULE_BYTES;
+    uint64_t gone_bytes =
+        (uint64_t)granules_adjust(charge->client, block, -(int64_t)block->bytes) * GRANULE_BYTES;
 
     if (brought_bytes <= gone_bytes)
         return;

@@ -18,7 +18,7 @@
 struct charge {
     struct ledger_client *client; /* NULL: no limit, nothing to do */
     CUcontext context;
-    int device;           /* index in the instance */
+    int device; /* index in the instance */
     enum table_door door;
     uint64_t reserved_bytes;
 };
@@ -39,9 +39,10 @@ CUresult charge_end(struct charge *charge, CUresult result, uint64_t address, ui
 bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes);
 
 /* Takes bytes on a device of the instance (an index, or -1: not in it). They are uncertain then
- * (overhead_uncertain_add), until the caller, having settled with the driver, calls overhead_uncertain_sub. 0 or
- * negative errno, then nothing was taken. Before it refuses it looks whether that is right: it settles and
- * trims this process's pools and graph memory, waits for what is under way in the instance, and has dead processes reaped. */
+ * (overhead_uncertain_add), until the caller, having settled with the driver, calls overhead_uncertain_sub. 0
+ * or negative errno, then nothing was taken. Before it refuses it looks whether that is right: it settles and
+ * trims this process's pools and graph memory, waits for what is under way in the instance, and has dead
+ * processes reaped. */
 int charge_reserve(struct ledger_client *client, int device, uint64_t bytes);
 
 /* The same without looking twice: one attempt, which is not counted as a refusal. device: not -1. */

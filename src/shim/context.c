@@ -57,12 +57,14 @@ CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice device)
 CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *params, int params_count, unsigned int flags,
                         CUdevice device)
 {
-    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v3, context, params, params_count, flags, device);
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v3, context, params,
+           params_count, flags, device);
 }
 
 CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params, unsigned int flags, CUdevice device)
 {
-    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v4, context, params, flags, device);
+    CREATE(measure_begin_context, context, device, undo_context, cuCtxCreate_v4, context, params, flags,
+           device);
 }
 
 /* Device of a context that need not be current. */

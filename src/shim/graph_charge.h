@@ -16,9 +16,9 @@ struct graph_growth {
     uint64_t reserved_bytes[LEDGER_DEVICES_MAX + 1]; /* for each of needs */
 };
 
-/* Reserves what needs name, on all devices or on none. launched: the graph has had its memory before, so where
- * the limit has no room it is let through if all graphs that were launched still have theirs; otherwise what
- * no graph uses is trimmed first. 0, or negative errno: refused. needs must stay where they are until
+/* Reserves what needs name, on all devices or on none. launched: the graph has had its memory before, so
+ * where the limit has no room it is let through if all graphs that were launched still have theirs; otherwise
+ * what no graph uses is trimmed first. 0, or negative errno: refused. needs must stay where they are until
  * graph_growth_end. */
 int graph_growth_begin(struct graph_growth *growth, struct ledger_client *client,
                        const struct graph_needs *needs, bool launched);

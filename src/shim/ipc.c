@@ -1,7 +1,7 @@
-/* cuIpcGetMemHandle and its peers. Exporting an allocation makes it a shared object of the ledger (charge_share);
- * opening one holds that object as long as it is open, so the instance pays once and never too little. What no
- * process of this instance exported is charged in full. The driver counts how often a handle is opened; so does
- * this file, by the address. */
+/* cuIpcGetMemHandle and its peers. Exporting an allocation makes it a shared object of the ledger
+ * (charge_share); opening one holds that object as long as it is open, so the instance pays once and never
+ * too little. What no process of this instance exported is charged in full. The driver counts how often a
+ * handle is opened; so does this file, by the address. */
 #include "shim/ipc.h"
 
 #include <errno.h>

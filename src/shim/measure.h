@@ -19,7 +19,8 @@ struct measure {
 CUresult measure_begin(struct measure *measure, CUdevice ordinal);
 
 /* The same for a context: reserves what the instance's contexts cost on this device. While nobody knows that
- * yet, reserves all that is left, so that contexts are made one after the other until the first one has told. */
+ * yet, reserves all that is left, so that contexts are made one after the other until the first one has told.
+ */
 CUresult measure_begin_context(struct measure *measure, CUdevice ordinal);
 
 /* The same on the current context's device. Without a current context nothing is measured: the driver will

@@ -18,12 +18,12 @@ static struct device_overhead {
     uint64_t charged_bytes;
     uint64_t prepaid_bytes;     /* reserved for what is about to be made, and not used for it yet */
     uint64_t outstanding_bytes; /* of all prepayments that have not ended */
-    uint64_t uncertain_bytes; /* atomic */
-    uint64_t held_bytes;      /* atomic; of shared objects */
-    uint64_t changes;         /* atomic; +1 whenever something of this process may move */
-    nvmlDevice_t handle;      /* of NVML; NULL until asked for */
-    CUdevice ordinal;         /* as last settled */
-    bool in_range;            /* atomic; the charge is known to lie in a range, not to be exact */
+    uint64_t uncertain_bytes;   /* atomic */
+    uint64_t held_bytes;        /* atomic; of shared objects */
+    uint64_t changes;           /* atomic; +1 whenever something of this process may move */
+    nvmlDevice_t handle;        /* of NVML; NULL until asked for */
+    CUdevice ordinal;           /* as last settled */
+    bool in_range;              /* atomic; the charge is known to lie in a range, not to be exact */
 } overheads[LEDGER_DEVICES_MAX] = {[0 ... LEDGER_DEVICES_MAX - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 static bool some_in_range; /* atomic; that of any device */
@@ -217,7 +217,8 @@ static uint64_t overhead_wanted(const struct view *view, const struct overhead_m
     return wanted > 0 ? (uint64_t)wanted : 0;
 }
 
-/* Moves the charge to wanted_bytes, with what was prepaid first; the lock is held, and no driver call is made. */
+/* Moves the charge to wanted_bytes, with what was prepaid first; the lock is held, and no driver call is
+ * made. */
 static void charge_move_locked(struct ledger_client *client, int device, uint64_t wanted_bytes)
 {
     struct device_overhead *overhead = &overheads[device];

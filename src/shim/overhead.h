@@ -15,14 +15,14 @@
 /* Opens the driver's NVML: without it contexts cannot be counted. 0 or negative errno. */
 int overhead_init(void);
 
-/* Bytes that are charged but may not be on the device just now: a reservation whose driver call has not ended,
- * memory whose free is under way. They begin and end with these two around the driver call. Others in the
- * instance see it (ledger_moving_add) and are not refused because of it. Cost: three atomic additions. */
+/* Bytes that are charged but may not be on the device just now: a reservation whose driver call has not
+ * ended, memory whose free is under way. They begin and end with these two around the driver call. Others in
+ * the instance see it (ledger_moving_add) and are not refused because of it. Cost: three atomic additions. */
 void overhead_uncertain_add(int device, uint64_t bytes);
 void overhead_uncertain_sub(int device, uint64_t bytes);
 
-/* Bytes charged for the whole of an allocation's life wherever they lie: managed memory, which moves. For this
- * process's own reckoning only: nobody waits for them. */
+/* Bytes charged for the whole of an allocation's life wherever they lie: managed memory, which moves. For
+ * this process's own reckoning only: nobody waits for them. */
 void overhead_unplaced_add(int device, uint64_t bytes);
 void overhead_unplaced_sub(int device, uint64_t bytes);
 

@@ -26,7 +26,7 @@ struct pool {
     uint32_t under_way;
     uint64_t live;       /* allocations in the table */
     uint64_t live_bytes; /* of those */
-    struct room room; /* what is surely free in it */
+    struct room room;    /* what is surely free in it */
 };
 
 /* The pool of a handle; one that the program did not make is a device's default pool. NULL: neither, so
@@ -79,8 +79,8 @@ void pool_settle_all(struct ledger_client *client);
  * tell which). A few loads when there is nothing to settle. */
 void pool_settle_after_sync(struct ledger_client *client, uintptr_t stream);
 
-/* What the driver's pools may give back to the device during a call that waits: it is uncertain from before the
- * call until the pools are settled after it. Nothing to do: one load. */
+/* What the driver's pools may give back to the device during a call that waits: it is uncertain from before
+ * the call until the pools are settled after it. Nothing to do: one load. */
 struct pool_slack {
     bool any;
     uint64_t bytes[LEDGER_DEVICES_MAX];
@@ -91,8 +91,8 @@ void pool_slack_end(const struct pool_slack *slack);
 /* cuMemPoolTrimTo, with the account. */
 CUresult pool_trim(struct ledger_client *client, struct pool *pool, size_t keep_bytes);
 
-/* Makes the pools of a device let go of what they keep without need, as the driver does when a device is full.
- * True when that was anything. */
+/* Makes the pools of a device let go of what they keep without need, as the driver does when a device is
+ * full. True when that was anything. */
 bool pool_trim_all(struct ledger_client *client, int device);
 
 void pool_reset_in_child(void);

@@ -1,5 +1,6 @@
 /* Doors to device memory that are not accounted for: pools of other processes. With no limit set they are the
- * driver's; with one they are refused, because what is not counted would break it. Each says its name once. */
+ * driver's; with one they are refused, because what is not counted would break it. Each says its name once.
+ */
 #include "shim/shim.h"
 
 CUresult shim_refuse(const char *call)

@@ -197,8 +197,8 @@ static int by_base(const void *a, const void *b)
     return (x->base > y->base) - (x->base < y->base);
 }
 
-/* Copies the blocks of owner and door that lie in granules, as many as there is room for. Returns how many there
- * are. */
+/* Copies the blocks of owner and door that lie in granules, as many as there is room for. Returns how many
+ * there are. */
 static size_t blocks_copy(const void *owner, enum table_door door, struct block *blocks, size_t room)
 {
     size_t n = 0;
@@ -221,7 +221,8 @@ static size_t blocks_copy(const void *owner, enum table_door door, struct block 
     return n;
 }
 
-/* Is there a gap of bytes between the sorted blocks, or between one and a border of the granule it lies in? */
+/* Is there a gap of bytes between the sorted blocks, or between one and a border of the granule it lies in?
+ */
 static bool blocks_have_gap(const struct block *blocks, size_t n, uint64_t granule_bytes, uint64_t bytes)
 {
     for (size_t i = 0; i < n; i++) {

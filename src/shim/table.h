@@ -9,11 +9,11 @@
 
 /* How the memory came, which decides how it goes. */
 enum table_door {
-    TABLE_DIRECT,  /* cuMemAlloc, cuMemAllocPitch: owner is the context */
-    TABLE_MANAGED, /* cuMemAllocManaged: owner is the context */
-    TABLE_POOL,    /* from a pool, which is what is charged: owner is the pool */
+    TABLE_DIRECT,   /* cuMemAlloc, cuMemAllocPitch: owner is the context */
+    TABLE_MANAGED,  /* cuMemAllocManaged: owner is the context */
+    TABLE_POOL,     /* from a pool, which is what is charged: owner is the pool */
     TABLE_EXTERNAL, /* mapped from external memory: chunk is its struct physical, with a reference */
-    TABLE_ARRAY,   /* an array: owner is the context, address a key made of the handle */
+    TABLE_ARRAY,    /* an array: owner is the context, address a key made of the handle */
 };
 
 struct table_entry {
@@ -53,8 +53,8 @@ void table_set_shared(uint64_t address, uint32_t shared);
  * granule->shared is its own); 0: it was there and stays; -ENOMEM. */
 int table_granule_adjust(struct table_entry *granule, int64_t delta_bytes);
 
-/* Some granule of owner and door has bytes in one piece that no block takes. Visits the whole table and allocates:
- * for the moment before a refusal. False also when there is no memory to look. */
+/* Some granule of owner and door has bytes in one piece that no block takes. Visits the whole table and
+ * allocates: for the moment before a refusal. False also when there is no memory to look. */
 bool table_granule_has_room(const void *owner, enum table_door door, uint64_t granule_bytes, uint64_t bytes);
 
 /* Takes out all entries of owner that came through a door other than TABLE_POOL: the context was destroyed.

@@ -162,7 +162,7 @@ static CUresult do_physical(struct message *message, int fd, int *ret_fd)
         fd = open(message->blob, O_RDWR | O_CLOEXEC);
         if (fd < 0)
             fd = open(message->blob, O_RDONLY | O_CLOEXEC);
-        /* fall through */
+        __attribute__((fallthrough));
     case IMPORT:
         result = cuMemImportFromShareableHandle((CUmemGenericAllocationHandle *)value, (void *)(intptr_t)fd,
                                                 CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);

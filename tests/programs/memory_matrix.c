@@ -1,5 +1,5 @@
-/* A CUDA program in which every door to device memory is a word, each opened and closed in its own way. A test
- * drives it line by line and compares accounts after each answer.
+/* A CUDA program in which every door to device memory is a word, each opened and closed in its own way. A
+ * test drives it line by line and compares accounts after each answer.
  *
  *   take DOOR BYTES   -> "ok" or the CUDA error's name; one use of a door at a time
  *   give DOOR         -> "ok" or the error
@@ -18,7 +18,6 @@
 
 #include "cuda.h"
 
-/* An address that a v1 function may give out is 32 bits wide. */
 static CUdevice device;
 static CUcontext context;
 static CUstream stream;
@@ -291,11 +290,8 @@ static CUresult give_array(struct use *u)
 
 static CUresult take_mipmap(struct use *u, size_t bytes)
 {
-    const CUDA_ARRAY3D_DESCRIPTOR shape = {.Width = 512,
-                                           .Height = bytes / 2048,
-                                           .Depth = 0,
-                                           .Format = CU_AD_FORMAT_FLOAT,
-                                           .NumChannels = 1};
+    const CUDA_ARRAY3D_DESCRIPTOR shape = {
+        .Width = 512, .Height = bytes / 2048, .Depth = 0, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
 
     return cuMipmappedArrayCreate(&u->mipmap, &shape, 5);
 }
@@ -554,8 +550,8 @@ static void say_fd(void)
     CUresult r;
     int fd;
 
-    r = cuMemExportToShareableHandle(&fd, uses[door_index("vmm")].handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
-                                     0);
+    r = cuMemExportToShareableHandle(&fd, uses[door_index("vmm")].handle,
+                                     CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
     if (r == CUDA_SUCCESS)
         printf("%d %d\n", (int)getpid(), fd);
     else
@@ -583,9 +579,8 @@ static CUresult import_fd(const char *pid, const char *number)
 
 static CUresult import_external(const char *pid, const char *number, size_t bytes)
 {
-    const CUDA_EXTERNAL_MEMORY_HANDLE_DESC description = {.type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD,
-                                                          .handle.fd = fd_of(pid, number),
-                                                          .size = bytes};
+    const CUDA_EXTERNAL_MEMORY_HANDLE_DESC description = {
+        .type = CU_EXTERNAL_MEMORY_HANDLE_TYPE_OPAQUE_FD, .handle.fd = fd_of(pid, number), .size = bytes};
     const CUDA_EXTERNAL_MEMORY_BUFFER_DESC all = {.size = bytes};
 
     TRY(cuImportExternalMemory(&external, &description));

@@ -1,10 +1,9 @@
-/* Many processes of one instance take and give memory through six doors at once, and some are killed. Run under
- * `vgpu run`: race PROCESSES ROUNDS KILLS SEED. The judge is the software device's own account, which this
- * program reads from the device process itself; it shares no code with the ledger:
- *   overshoot      the device held more than the highest limit there was
- *   false refusal  out of memory, though the device's account plus what the request takes of it stayed within
- *                  the limit from the beginning of the call to its end
- * Prints one line of figures; exit status 0 when there was neither, and 1 otherwise. Between rounds the test may
+/* Many processes of one instance take and give memory through six doors at once, and some are killed. Run
+ * under `vgpu run`: race PROCESSES ROUNDS KILLS SEED. The judge is the software device's own account, which
+ * this program reads from the device process itself; it shares no code with the ledger: overshoot      the
+ * device held more than the highest limit there was false refusal  out of memory, though the device's account
+ * plus what the request takes of it stayed within the limit from the beginning of the call to its end Prints
+ * one line of figures; exit status 0 when there was neither, and 1 otherwise. Between rounds the test may
  * change the limit (vgpu instance set). */
 #include <errno.h>
 #include <signal.h>
@@ -127,9 +126,11 @@ static size_t random_bytes(uint32_t *seed)
     return 1 + random_next(seed) % most[random_next(seed) % 3];
 }
 
-static void refusal_judge(int door, uint64_t bytes, uint64_t limit, uint64_t changes_before, uint64_t since_ns)
+static void refusal_judge(int door, uint64_t bytes, uint64_t limit, uint64_t changes_before,
+                          uint64_t since_ns)
 {
-    uint64_t most_used = sgdev_used_most(judge, 0, changes_before), waited_ns = clock_monotonic_ns() - since_ns;
+    uint64_t most_used = sgdev_used_most(judge, 0, changes_before),
+             waited_ns = clock_monotonic_ns() - since_ns;
     unsigned long longest = tally->waited_ns_max;
 
     tally->refused++;
@@ -240,7 +241,8 @@ static unsigned index_of(const pid_t *pids, unsigned n, pid_t pid)
     return i;
 }
 
-static int parent_run(char **argv, unsigned n, unsigned long rounds, unsigned kills, uint32_t seed, int shared_fd)
+static int parent_run(char **argv, unsigned n, unsigned long rounds, unsigned kills, uint32_t seed,
+                      int shared_fd)
 {
     pid_t pids[PROCESSES_MAX];
     unsigned living = n, killed = 0, failed = 0;
@@ -277,7 +279,8 @@ static int parent_run(char **argv, unsigned n, unsigned long rounds, unsigned ki
     printf("rounds %lu taken %lu refused %lu killed %u starts-refused %lu longest-refusal-ms %lu "
            "false-refusals %lu errors %lu failed %u device-peak-bytes %lu\n",
            tally->rounds, tally->taken, tally->refused, killed, tally->starts_refused,
-           tally->waited_ns_max / NS_PER_MS, tally->false_refusals, tally->errors, failed, tally->device_peak_bytes);
+           tally->waited_ns_max / NS_PER_MS, tally->false_refusals, tally->errors, failed,
+           tally->device_peak_bytes);
     return tally->false_refusals || tally->errors || failed;
 }
 

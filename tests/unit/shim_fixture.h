@@ -27,7 +27,7 @@ struct stage {
     struct cuda_table cuda; /* the shim's functions, as a program finds them */
     struct nvml_table nvml;
     int slots_given;
-    int reaps_asked; /* how often "vgpud" was asked to look for dead processes */
+    int reaps_asked;  /* how often "vgpud" was asked to look for dead processes */
     int attach_error; /* negative errno that "vgpud" answers from now on; 0: it attaches */
 };
 

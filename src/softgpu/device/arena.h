@@ -28,7 +28,8 @@ int arena_reserve(struct arena *arena, struct arena_owner *owner, uint64_t bytes
 /* Gives back the segment that owner reserved at offset_bytes. -EINVAL: it has none there. */
 int arena_release(struct arena *arena, struct arena_owner *owner, uint64_t offset_bytes, uint64_t *ret_bytes);
 
-/* The segment at offset_bytes is another owner's from now on; it keeps its place. -EINVAL: it is not from's. */
+/* The segment at offset_bytes is another owner's from now on; it keeps its place. -EINVAL: it is not from's.
+ */
 int arena_move(struct arena *arena, struct arena_owner *from, struct arena_owner *to, uint64_t offset_bytes);
 
 /* How long the segment of owner at offset_bytes is; 0: it has none there. */

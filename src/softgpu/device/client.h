@@ -61,9 +61,9 @@ int sgdev_segment_free(struct sgdev *dev, unsigned ordinal, uint64_t offset_byte
 /* A token by which another process may hold the segment too; the same one each time. -EINVAL: not held. */
 int sgdev_segment_export(struct sgdev *dev, unsigned ordinal, uint64_t offset_bytes,
                          uint8_t ret_token[SGDEV_TOKEN_BYTES]);
-/* Holds the segment of that token once more: it lives until everybody who holds it has freed it (sgdev_segment_free)
- * as often as it came to hold it, or ended. The process that has held it longest is the one it is counted for.
- * -ENOENT: there is none. */
+/* Holds the segment of that token once more: it lives until everybody who holds it has freed it
+ * (sgdev_segment_free) as often as it came to hold it, or ended. The process that has held it longest is the
+ * one it is counted for. -ENOENT: there is none. */
 int sgdev_segment_import(struct sgdev *dev, unsigned ordinal, const uint8_t token[SGDEV_TOKEN_BYTES],
                          uint64_t *ret_offset_bytes, uint64_t *ret_bytes);
 /* The arena's descriptor (a memfd), to map segments of; borrowed. */
@@ -71,9 +71,9 @@ int sgdev_arena_fd(struct sgdev *dev, unsigned ordinal);
 /* Capacity and what is free of it now, over all processes. */
 int sgdev_memory(struct sgdev *dev, unsigned ordinal, uint64_t *ret_free_bytes, uint64_t *ret_total_bytes);
 
-/* For judges of accounts, without a message: how often what is in use has changed; the most that was in use from
- * change number `since` (its value included) until now, UINT64_MAX when that is longer ago than is remembered (1024
- * changes); and the most that ever was. */
+/* For judges of accounts, without a message: how often what is in use has changed; the most that was in use
+ * from change number `since` (its value included) until now, UINT64_MAX when that is longer ago than is
+ * remembered (1024 changes); and the most that ever was. */
 uint64_t sgdev_used_changes(struct sgdev *dev, unsigned ordinal);
 uint64_t sgdev_used_most(struct sgdev *dev, unsigned ordinal, uint64_t since);
 uint64_t sgdev_used_peak(struct sgdev *dev, unsigned ordinal);

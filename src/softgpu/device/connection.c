@@ -188,8 +188,8 @@ static int request_segment_free(struct connection *c, const struct protocol_requ
 static int request_segment_export(struct connection *c, const struct protocol_request *q, uint64_t now_ns)
 {
     uint8_t token[SGDEV_TOKEN_BYTES] = {0};
-    int status = device_segment_export(&c->host->devices[q->ordinal], &c->shares[q->ordinal], q->offset_bytes,
-                                       token);
+    int status =
+        device_segment_export(&c->host->devices[q->ordinal], &c->shares[q->ordinal], q->offset_bytes, token);
 
     reply_set(c, q->head.ticket, status, 0);
     memcpy(c->reply.token, token, sizeof(token));

@@ -1,5 +1,5 @@
-/* The list of exported segments; see export.h. Few segments are ever exported, and a list of them is read only
- * when one is exported, imported or let go of. */
+/* The list of exported segments; see export.h. Few segments are ever exported, and a list of them is read
+ * only when one is exported, imported or let go of. */
 #include "softgpu/device/export.h"
 
 #include <errno.h>
@@ -13,7 +13,8 @@ struct holding {
     uint32_t count;
 };
 
-struct export {
+struct export
+{
     struct export *next;
     uint64_t offset_bytes, bytes;
     uint8_t token[SGDEV_TOKEN_BYTES];

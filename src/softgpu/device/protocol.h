@@ -14,8 +14,8 @@
 enum {
     PROTOCOL_MAGIC = 0x75706773,
     PROTOCOL_VERSION = 2,
-    PROTOCOL_ENDED_MAX = 128, /* completions in a message */
-    PROTOCOL_ROWS_MAX = 64,   /* process rows in a message */
+    PROTOCOL_ENDED_MAX = 128,        /* completions in a message */
+    PROTOCOL_ROWS_MAX = 64,          /* process rows in a message */
     PROTOCOL_USED_HISTORY_MAX = 1024 /* latest values of a device's used bytes in the page */
 };
 
@@ -30,9 +30,9 @@ enum {
 #define PROTOCOL_REQUESTS(X)                                                                                 \
     X(HELLO)                                                                                                 \
     X(ARENA)                                                                                                 \
-    X(SEGMENT_ALLOC) X(SEGMENT_FREE) X(SEGMENT_EXPORT) X(SEGMENT_IMPORT)                                     \
-    X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(CONTEXT_RESIZE)                                                       \
-    X(SUBMIT) X(ACCOUNT) X(HISTORY) X(PROCESSES) X(GOODBYE)
+    X(SEGMENT_ALLOC)                                                                                         \
+    X(SEGMENT_FREE) X(SEGMENT_EXPORT) X(SEGMENT_IMPORT) X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(CONTEXT_RESIZE)   \
+        X(SUBMIT) X(ACCOUNT) X(HISTORY) X(PROCESSES) X(GOODBYE)
 
 enum protocol_kind {
     PROTOCOL_NONE,
@@ -60,11 +60,11 @@ struct protocol_request {
             uint32_t is_explicit; /* the client has a description of its own and will not take another */
             uint32_t unused;
         } hello;
-        uint64_t bytes;        /* SEGMENT_ALLOC; CONTEXT_RESIZE: beyond context_bytes */
-        uint64_t offset_bytes; /* SEGMENT_FREE, SEGMENT_EXPORT */
+        uint64_t bytes;                   /* SEGMENT_ALLOC; CONTEXT_RESIZE: beyond context_bytes */
+        uint64_t offset_bytes;            /* SEGMENT_FREE, SEGMENT_EXPORT */
         uint8_t token[SGDEV_TOKEN_BYTES]; /* SEGMENT_IMPORT */
-        uint64_t engine;       /* HISTORY */
-        uint64_t after_serial; /* PROCESSES: rows of connections behind this one */
+        uint64_t engine;                  /* HISTORY */
+        uint64_t after_serial;            /* PROCESSES: rows of connections behind this one */
         struct {
             uint64_t ready_ns, duration_ns;
             uint32_t engine, sm_permille;

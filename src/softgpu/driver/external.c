@@ -1,5 +1,5 @@
-/* External memory: what cuMemExportToShareableHandle exported as a file descriptor is taken for an opaque one of
- * another API. A mapped buffer has addresses of its own and keeps the memory alive by itself. */
+/* External memory: what cuMemExportToShareableHandle exported as a file descriptor is taken for an opaque one
+ * of another API. A mapped buffer has addresses of its own and keeps the memory alive by itself. */
 #include "softgpu/driver/external.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static void external_free(void *object)
     free(external);
 }
 
-CUresult cuImportExternalMemory(CUexternalMemory *ret_memory, const CUDA_EXTERNAL_MEMORY_HANDLE_DESC *description)
+CUresult cuImportExternalMemory(CUexternalMemory *ret_memory,
+                                const CUDA_EXTERNAL_MEMORY_HANDLE_DESC *description)
 {
     struct external *external;
     struct context *context;
@@ -70,8 +71,8 @@ CUresult cuDestroyExternalMemory(CUexternalMemory memory)
 }
 
 /* Addresses and a mapping for bytes of physical from offset_bytes on. 0 or negative errno. */
-static int buffer_make(struct context *context, struct physical *physical, uint64_t offset_bytes, uint64_t bytes,
-                       CUdeviceptr *ret_address)
+static int buffer_make(struct context *context, struct physical *physical, uint64_t offset_bytes,
+                       uint64_t bytes, CUdeviceptr *ret_address)
 {
     uint64_t granule = context->device->properties->granule_bytes, before = offset_bytes % granule,
              whole_bytes = segment_round(physical->ordinal, before + bytes), base;
@@ -105,7 +106,8 @@ static int buffer_make(struct context *context, struct physical *physical, uint6
 void external_buffer_end(const struct space_allocation *buffer)
 {
     uint64_t granule = sgdev_properties(process_sgdev(), buffer->ordinal)->granule_bytes,
-             before = buffer->base % granule, whole_bytes = segment_round(buffer->ordinal, before + buffer->bytes);
+             before = buffer->base % granule,
+             whole_bytes = segment_round(buffer->ordinal, before + buffer->bytes);
 
     munmap(buffer->host - before, whole_bytes);
     segment_addresses_give(buffer->base - before, whole_bytes);

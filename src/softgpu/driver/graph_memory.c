@@ -81,7 +81,8 @@ void graph_allocation_unref(struct graph_allocation *allocation)
     pthread_mutex_unlock(&memory.lock);
     if (!last)
         return;
-    segment_addresses_give(allocation->address, segment_round(allocation->device->ordinal, allocation->bytes));
+    segment_addresses_give(allocation->address,
+                           segment_round(allocation->device->ordinal, allocation->bytes));
     free(allocation);
 }
 

@@ -137,7 +137,8 @@ static CUresult read_event(struct node_params *self)
     self->event = object_get(OBJECT_EVENT, handle);
     if (!self->event)
         return CUDA_ERROR_INVALID_VALUE;
-    /* What a launch does to an event is the engine's business; of one of several processes it knows nothing. */
+    /* What a launch does to an event is the engine's business; of one of several processes it knows nothing.
+     */
     return self->event->shared ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 

@@ -36,7 +36,8 @@ int heap_add(struct heap *heap, uint64_t base, uint64_t bytes);
  * -ENOSPC. */
 int heap_take(struct heap *heap, uint64_t bytes, uint64_t *ret_base);
 
-/* Takes just [base, base + bytes), a multiple of align_bytes. 0, -ENOSPC: not all of it is free, or -ENOMEM. */
+/* Takes just [base, base + bytes), a multiple of align_bytes. 0, -ENOSPC: not all of it is free, or -ENOMEM.
+ */
 int heap_take_at(struct heap *heap, uint64_t base, uint64_t bytes);
 
 /* Gives back [base, base + bytes), a block of heap_take or a part of one. 0, or -ENOMEM: nothing changed. */

@@ -1,6 +1,6 @@
-/* Allocations of cuMemAlloc between processes. A handle carries the token of the segment that the allocation lies in
- * and the place in it; whoever opens it holds the segment, and so keeps it alive until it is closed. Opening the
- * same handle again in a context gives the same address and is counted. */
+/* Allocations of cuMemAlloc between processes. A handle carries the token of the segment that the allocation
+ * lies in and the place in it; whoever opens it holds the segment, and so keeps it alive until it is closed.
+ * Opening the same handle again in a context gives the same address and is counted. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -95,13 +95,15 @@ static struct opened *opened_find_locked(const struct handle *handle, const stru
     return NULL;
 }
 
-static CUresult open_new_locked(struct context *context, const struct handle *handle, CUdeviceptr *ret_address)
+static CUresult open_new_locked(struct context *context, const struct handle *handle,
+                                CUdeviceptr *ret_address)
 {
     struct opened *opened = calloc(1, sizeof(*opened));
     struct space_allocation allocation = {
         .bytes = handle->bytes, .reach_bytes = handle->bytes, .kind = SPACE_IPC, .owner = context};
     uint64_t segment_base, segment_bytes;
-    int error = opened ? segment_import(handle->ordinal, handle->token, &segment_base, &segment_bytes) : -ENOMEM;
+    int error =
+        opened ? segment_import(handle->ordinal, handle->token, &segment_base, &segment_bytes) : -ENOMEM;
 
     if (error) {
         free(opened);
@@ -137,8 +139,8 @@ CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *ret_address, CUipcMemHandle shared, 
     if (result)
         return result;
     memcpy(&handle, shared.reserved, sizeof(handle));
-    if (!ret_address || (flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) || handle.magic != HANDLE_MAGIC ||
-        handle.ordinal >= sgdev_count(process_sgdev()) || !handle.bytes)
+    if (!ret_address || (flags & ~(unsigned)CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS) ||
+        handle.magic != HANDLE_MAGIC || handle.ordinal >= sgdev_count(process_sgdev()) || !handle.bytes)
         return CUDA_ERROR_INVALID_VALUE;
     if (handle.process == __atomic_load_n(&own_process, __ATOMIC_RELAXED))
         return CUDA_ERROR_INVALID_CONTEXT;

@@ -55,8 +55,8 @@ static bool find_memory(void *owner, uint64_t address, struct exec_range *ret_ra
             .base = found.base,
             .end = found.base + found.reach_bytes,
             .host = found.host,
-            .is_read_only = found.kind == SPACE_MAPPED &&
-                            !(found.write_mask & (UINT32_C(1) << context->device->ordinal)),
+            .is_read_only =
+                found.kind == SPACE_MAPPED && !(found.write_mask & (UINT32_C(1) << context->device->ordinal)),
         };
     return usable;
 }

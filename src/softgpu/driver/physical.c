@@ -1,5 +1,5 @@
-/* See physical.h. What goes between processes is a memfd that says by which token softgpud knows the memory: as
- * long as one of its descriptors is somewhere, the file is the same one, so who gets it twice can tell. */
+/* See physical.h. What goes between processes is a memfd that says by which token softgpud knows the memory:
+ * as long as one of its descriptors is somewhere, the file is the same one, so who gets it twice can tell. */
 #include "softgpu/driver/physical.h"
 
 #include <errno.h>
@@ -105,7 +105,8 @@ static int file_make(const struct physical *physical, int *ret_fd)
                              .bytes = physical->bytes,
                              .ordinal = physical->ordinal,
                              .properties = physical->properties};
-    int error = sgdev_segment_export(process_sgdev(), physical->ordinal, physical->arena_offset, head.token), fd;
+    int error = sgdev_segment_export(process_sgdev(), physical->ordinal, physical->arena_offset, head.token),
+        fd;
 
     if (error)
         return error;

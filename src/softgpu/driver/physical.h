@@ -1,5 +1,5 @@
-/* Device memory without addresses: what cuMemCreate makes and what is imported from another process. It lives as
- * long as a handle or a mapping of it, here or in another process. All functions are thread-safe. */
+/* Device memory without addresses: what cuMemCreate makes and what is imported from another process. It lives
+ * as long as a handle or a mapping of it, here or in another process. All functions are thread-safe. */
 #ifndef VGPU_SOFTGPU_DRIVER_PHYSICAL_H
 #define VGPU_SOFTGPU_DRIVER_PHYSICAL_H
 
@@ -21,8 +21,8 @@ struct physical {
 int physical_new(unsigned ordinal, uint64_t bytes, const CUmemAllocationProp *properties,
                  struct physical **ret_physical);
 
-/* The memory that another process, or this one, exported as fd (which stays the caller's), with one handle. 0,
- * -EINVAL: fd is no such thing, -ENOENT: the memory is gone, or another negative errno. */
+/* The memory that another process, or this one, exported as fd (which stays the caller's), with one handle.
+ * 0, -EINVAL: fd is no such thing, -ENOENT: the memory is gone, or another negative errno. */
 int physical_import(int fd, struct physical **ret_physical);
 
 /* A new descriptor for it, always of the same file. 0 or negative errno. */
@@ -35,8 +35,8 @@ struct physical *physical_get(CUmemGenericAllocationHandle handle);
 CUmemGenericAllocationHandle physical_retain(struct physical *physical);
 int physical_release(CUmemGenericAllocationHandle handle);
 
-/* Maps bytes from offset on for this process: at `at`, in place of what is there, or anywhere (NULL). NULL when
- * that fails. */
+/* Maps bytes from offset on for this process: at `at`, in place of what is there, or anywhere (NULL). NULL
+ * when that fails. */
 char *physical_map(const struct physical *physical, uint64_t offset_bytes, uint64_t bytes, void *at);
 
 #endif

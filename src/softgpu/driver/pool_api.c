@@ -321,8 +321,9 @@ CUresult cuMemPoolGetAccess(CUmemAccess_flags *ret_flags, CUmemoryPool handle, C
     if (!pool)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&pool->lock);
-    *ret_flags = pool->device_mask & (UINT32_C(1) << process_device_at((unsigned)location->id)->ordinal) ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
-                                                                   : CU_MEM_ACCESS_FLAGS_PROT_NONE;
+    *ret_flags = pool->device_mask & (UINT32_C(1) << process_device_at((unsigned)location->id)->ordinal)
+                     ? CU_MEM_ACCESS_FLAGS_PROT_READWRITE
+                     : CU_MEM_ACCESS_FLAGS_PROT_NONE;
     pthread_mutex_unlock(&pool->lock);
     object_unref(pool);
     return CUDA_SUCCESS;

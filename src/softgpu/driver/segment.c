@@ -136,10 +136,10 @@ static void unmap(const struct segment *segment)
         munmap(segment->host, segment->bytes);
         return;
     }
-    /* The window stays ours: the hole is closed in the same step, so that no other mapping lands in it. If that
-     * fails these bytes of the arena, soon somebody else's, are at least out of reach. */
-    if (mmap(segment->host, segment->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
-             -1, 0) == MAP_FAILED)
+    /* The window stays ours: the hole is closed in the same step, so that no other mapping lands in it. If
+     * that fails these bytes of the arena, soon somebody else's, are at least out of reach. */
+    if (mmap(segment->host, segment->bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
         mprotect(segment->host, segment->bytes, PROT_NONE);
     madvise(segment->host, segment->bytes, MADV_DONTFORK);
 }

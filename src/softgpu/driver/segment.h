@@ -22,8 +22,8 @@ int segment_reserve_window(struct sgdev *dev);
 int segment_alloc(unsigned ordinal, uint64_t bytes, enum segment_use use, uint64_t *ret_base);
 void segment_free(uint64_t base);
 
-/* Addresses of the window without memory: bytes (a multiple of the granule) at a multiple of align_bytes (0: of the
- * granule), at wanted if that is free (0: anywhere). 0 or -ENOMEM. */
+/* Addresses of the window without memory: bytes (a multiple of the granule) at a multiple of align_bytes (0:
+ * of the granule), at wanted if that is free (0: anywhere). 0 or -ENOMEM. */
 int segment_addresses_take(uint64_t bytes, uint64_t align_bytes, uint64_t wanted, uint64_t *ret_base);
 void segment_addresses_give(uint64_t base, uint64_t bytes);
 
@@ -31,7 +31,8 @@ void segment_addresses_give(uint64_t base, uint64_t bytes);
  * 0, or -EINVAL: addr lies in none. */
 int segment_export(uint64_t addr, uint8_t ret_token[SGDEV_TOKEN_BYTES], unsigned *ret_ordinal,
                    uint64_t *ret_offset_bytes);
-/* Another process's segment, at addresses of its own here; it is freed like any other. 0, -ENOENT or -ENOMEM. */
+/* Another process's segment, at addresses of its own here; it is freed like any other. 0, -ENOENT or -ENOMEM.
+ */
 int segment_import(unsigned ordinal, const uint8_t token[SGDEV_TOKEN_BYTES], uint64_t *ret_base,
                    uint64_t *ret_bytes);
 

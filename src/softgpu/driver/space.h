@@ -36,16 +36,16 @@ struct space_allocation {
                              may still run */
     uint64_t block_bytes; /* what it takes of its heap; 0: it is a segment, or host memory, of its own */
     enum space_kind kind;
-    unsigned flags;        /* as given to the call that made it */
-    unsigned ordinal;      /* device whose memory it is; for host memory that of owner */
-    struct context *owner; /* not referenced: its end removes its allocations; NULL for pools */
-    struct pool *pool;     /* referenced by the pool's own count of allocations */
+    unsigned flags;            /* as given to the call that made it */
+    unsigned ordinal;          /* device whose memory it is; for host memory that of owner */
+    struct context *owner;     /* not referenced: its end removes its allocations; NULL for pools */
+    struct pool *pool;         /* referenced by the pool's own count of allocations */
     struct physical *physical; /* MAPPED, EXTERNAL: referenced */
-    uint32_t device_mask;  /* of a pool, MAPPED, GRAPH: ordinals of the devices whose kernels may use it */
-    uint32_t write_mask;   /* MAPPED: of those, which may write */
-    char *host;            /* where this process may touch base */
-    uint64_t id;           /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
-    bool freed_in_stream;  /* cuMemFreeAsync was called; usable by what was enqueued before */
+    uint32_t device_mask; /* of a pool, MAPPED, GRAPH: ordinals of the devices whose kernels may use it */
+    uint32_t write_mask;  /* MAPPED: of those, which may write */
+    char *host;           /* where this process may touch base */
+    uint64_t id;          /* CU_POINTER_ATTRIBUTE_BUFFER_ID */
+    bool freed_in_stream; /* cuMemFreeAsync was called; usable by what was enqueued before */
     bool is_read_mostly, sync_memops;
 };
 
@@ -77,7 +77,8 @@ void space_set_pool_devices(const struct pool *pool, uint32_t device_mask);
 
 /* True when all of [addr, addr + bytes) lies in one allocation, or in mapped ranges that follow one another;
  * *ret_host is where to touch it and
- * *ret_allocation, which may be NULL, what it is (of several the first, with only the rights that all give). What kernels may reach counts, not only what was asked for.
+ * *ret_allocation, which may be NULL, what it is (of several the first, with only the rights that all give).
+ * What kernels may reach counts, not only what was asked for.
  */
 bool space_resolve(uint64_t addr, uint64_t bytes, char **ret_host, struct space_allocation *ret_allocation);
 

@@ -30,7 +30,7 @@ struct stream {
     struct engine_work **extras;
     size_t n_extras, extras_capacity;
     CUstreamAttrValue attributes[STREAM_ATTRIBUTES]; /* by id; those that are hints */
-    struct stream *next; /* in context->streams, which holds a reference */
+    struct stream *next;                             /* in context->streams, which holds a reference */
 
     /* guarded by the lock of graphs */
     struct capture *capture;      /* atomic: the capture it takes part in, or NULL */
@@ -54,7 +54,8 @@ void stream_unlink(struct stream *stream);
  * INVALID_HANDLE; or the sticky error of the stream's context. */
 CUresult stream_resolve(struct context *current, CUstream handle, bool per_thread,
                         struct stream **ret_stream);
-/* The same in the calling thread's context, and what keeps that from being entered: how most calls with a stream begin. */
+/* The same in the calling thread's context, and what keeps that from being entered: how most calls with a
+ * stream begin. */
 CUresult stream_enter(CUstream handle, bool per_thread, struct stream **ret_stream);
 
 /* Hands work to the stream, after what its order demands. Blocks only while the context's queue is full. */

@@ -62,8 +62,8 @@ static enum place place_of(enum space_kind kind)
     }
 }
 
-/* Arrays are reached by name only, kernels' own memory not at all, and mapped ranges as far as cuMemSetAccess let
- * any device. */
+/* Arrays are reached by name only, kernels' own memory not at all, and mapped ranges as far as cuMemSetAccess
+ * let any device. */
 static bool may_touch(const struct space_allocation *allocation, bool is_array, bool writes)
 {
     if (allocation->kind == SPACE_MAPPED && !(writes ? allocation->write_mask : allocation->device_mask))
@@ -167,8 +167,8 @@ struct engine_work *transfer_copy_work(struct context *context, const struct tra
     char *to, *from;
     bool found = side_resolve(&copy->destination, &copy->box, true, &to, &to_place) &&
                  side_resolve(&copy->source, &copy->box, false, &from, &from_place);
-    struct copy_work *self = copy_work_new(
-        context, copy, found && to_place == PLACE_DEVICE && from_place == PLACE_DEVICE);
+    struct copy_work *self =
+        copy_work_new(context, copy, found && to_place == PLACE_DEVICE && from_place == PLACE_DEVICE);
 
     return self ? &self->work : NULL;
 }

@@ -1,6 +1,7 @@
-/* Virtual memory management: reserved address ranges, and physical memory mapped into them. This process reaches a
- * mapping through a mirror of the whole reservation, so ranges that follow one another on the device do so here,
- * and a copy may run over several. Until cuMemSetAccess says so, nobody may touch a mapping. */
+/* Virtual memory management: reserved address ranges, and physical memory mapped into them. This process
+ * reaches a mapping through a mirror of the whole reservation, so ranges that follow one another on the
+ * device do so here, and a copy may run over several. Until cuMemSetAccess says so, nobody may touch a
+ * mapping. */
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
@@ -58,7 +59,8 @@ CUresult cuMemGetAllocationGranularity(size_t *ret_bytes, const CUmemAllocationP
 
     if (result)
         return result;
-    if (!ret_bytes || (option != CU_MEM_ALLOC_GRANULARITY_MINIMUM && option != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
+    if (!ret_bytes ||
+        (option != CU_MEM_ALLOC_GRANULARITY_MINIMUM && option != CU_MEM_ALLOC_GRANULARITY_RECOMMENDED))
         return CUDA_ERROR_INVALID_VALUE;
     *ret_bytes = granule_bytes();
     return CUDA_SUCCESS;
@@ -185,8 +187,8 @@ static struct reservation *reservation_find_locked(uint64_t base, uint64_t bytes
 
 static char *mirror_make(uint64_t bytes, void *at)
 {
-    char *mirror = mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0),
-                        -1, 0);
+    char *mirror =
+        mmap(at, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0), -1, 0);
 
     if (mirror == MAP_FAILED)
         return NULL;
@@ -305,10 +307,11 @@ CUresult cuMemMap(CUdeviceptr base, size_t bytes, size_t offset_bytes, CUmemGene
     return result;
 }
 
-/* Visits the mappings that make up [base, base + bytes). False, before the first visit, when it is not made up of
- * whole ones. */
+/* Visits the mappings that make up [base, base + bytes). False, before the first visit, when it is not made
+ * up of whole ones. */
 static bool mappings_visit_locked(uint64_t base, uint64_t bytes,
-                                  void (*visit)(struct space_allocation *mapping, void *argument), void *argument)
+                                  void (*visit)(struct space_allocation *mapping, void *argument),
+                                  void *argument)
 {
     struct space_allocation mapping;
     uint64_t at;
