@@ -68,8 +68,12 @@ else
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 chmod 711 "$dir" "$VGPU_RUNTIME_DIR"
 exits 1 "another user cannot connect to a user's vgpud" nobody "$client" --json '{"op":"instance.list"}'
-exits 1 "and gets words for it from vgpu" nobody env VGPU_SOCKET="$socket" vgpu instance list
-like "$stderr" "*belongs to another user*" "  these"
+if nobody test -x "$(command -v vgpu)"; then
+	exits 1 "and gets words for it from vgpu" nobody env VGPU_SOCKET="$socket" vgpu instance list
+	like "$stderr" "*belongs to another user*" "  these"
+else
+	skip "and gets words for it from vgpu" "another user may not reach the install tree"
+fi
 chmod 666 "$socket" # what --system does
 exits 0 "on a machine's vgpud he may ask" nobody "$client" --json '{"op":"instance.list"}'
 like "$stdout" '*"instances":*[]*' "and sees no instance of others"

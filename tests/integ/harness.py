@@ -48,6 +48,27 @@ def run_tests(*tests):
     sys.exit(1 if _failed or not _count else 0)
 
 
+def skip_all(why):
+    """Skips the whole test."""
+    print(f"1..0 # SKIP {why}")
+    sys.exit(0)
+
+
+def need_other_users():
+    """For tests in which root plays an ordinary user too."""
+    reach = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-x", VGPU]
+    if os.geteuid() == 0 and subprocess.run(reach, capture_output=True).returncode:
+        skip_all(f"another user may not reach the install tree {STAGE}")
+
+
+def need_own_root():
+    """For tests that look at paths from a mount namespace of their own: in a chroot those begin outside it."""
+    with open("/etc/passwd", encoding="utf-8") as file:
+        seen = subprocess.run(["unshare", "--mount", "readlink", "/proc/self/fd/0"], stdin=file, capture_output=True, text=True)
+    if seen.returncode == 0 and seen.stdout.strip() != os.path.realpath("/etc/passwd"):
+        skip_all("in a chroot, what /proc says of paths in another mount namespace begins outside the chroot")
+
+
 def sanitizer_env():
     """What programs under sanitizers need besides: LeakSanitizer's tracer crashes in a program with a second libcuda opened behind the
     preloaded one, and cannot trace one that is traced; leaks are looked for by the tests that link the libraries."""

@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 
-from harness import KERNELS, PROGRAMS, STAGE, VGPU, Place, ok, run_tests
+from harness import KERNELS, PROGRAMS, STAGE, VGPU, Place, need_own_root, ok, run_tests
 
 SHIM_SOURCES = pathlib.Path(__file__).resolve().parents[2] / "src/shim"
 IMAGE = KERNELS / "vector_add.ptx"
@@ -116,4 +116,5 @@ def a_program_ends_as_without_us():
     place.close()
 
 
+need_own_root()
 run_tests(calls_and_what_a_process_sees_are_as_without_us, hooked_functions_of_zeros_answer_as_the_driver, a_fork_before_the_first_call_is_as_without_us, a_program_ends_as_without_us)

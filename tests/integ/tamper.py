@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import GIB, MIB, PROGRAMS, VGPU, Program, equal, ok, run_tests, sanitizer_env, wait_for
+from harness import GIB, MIB, PROGRAMS, VGPU, Program, equal, need_other_users, ok, run_tests, sanitizer_env, wait_for
 
 UID = 54321  # nobody has it
 
@@ -81,4 +81,5 @@ def no_attempt_changes_a_limit():
     ok(wait_for(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 5) is not None, "and so does vgpud")
 
 
+need_other_users()
 run_tests(no_attempt_changes_a_limit)

@@ -17,6 +17,8 @@ import shutil
 import subprocess
 import sys
 
+from harness import GIB, PROGRAMS, STAGE, VGPU, need_other_users, need_own_root, ok, run_tests, wait_for
+
 if "VGPU_SANITIZED" in os.environ:
     print("1..0 # SKIP a sanitizer takes part in how a program loads libraries, so its ways in are not the program's")
     sys.exit(0)
@@ -24,11 +26,11 @@ if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "--pid", "--fork",
     print("1..0 # SKIP needs root that may make namespaces: it is root and another user in turn")
     sys.exit(0)
 if "WAYS_IN_INSIDE" not in os.environ:
+    need_own_root()
+    need_other_users()
     os.environ["WAYS_IN_INSIDE"] = "1"
     os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c",
                           'mount -t tmpfs -o mode=755 tmpfs /run && exec "$@"', "sh", sys.executable, *sys.argv])
-
-from harness import GIB, PROGRAMS, STAGE, VGPU, ok, run_tests, wait_for  # noqa: E402: it wants the variables that a run by hand may lack
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/ways-in.md"
 BEGIN, END = "<!-- measured by tests/integ/ways_in.py -->\n", "<!-- end -->\n"
