@@ -189,6 +189,18 @@ CUresult shim_current_index(int *ret_index)
     return result;
 }
 
+bool shim_capture_relax(CUstreamCaptureMode *ret_mode)
+{
+    *ret_mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    return real(cuThreadExchangeStreamCaptureMode)(ret_mode) == CUDA_SUCCESS;
+}
+
+void shim_capture_restore(bool relaxed, CUstreamCaptureMode mode)
+{
+    if (relaxed)
+        real(cuThreadExchangeStreamCaptureMode)(&mode);
+}
+
 /* ---- what is not hooked ---- */
 
 bool shim_is_limited(void)

@@ -77,9 +77,7 @@ static bool item_is_over(const struct deferred *item, CUcontext waited)
 
 void deferred_settle(struct ledger_client *client, bool context_waited)
 {
-    /* Asking an event is not allowed to a thread that captures in the strict modes, unless it says that it
-     * knows. */
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    CUstreamCaptureMode mode;
     CUcontext waited = NULL;
     struct deferred *item, *next;
     bool relaxed;
@@ -88,8 +86,7 @@ void deferred_settle(struct ledger_client *client, bool context_waited)
         return;
     if (context_waited && real(cuCtxGetCurrent)(&waited) != CUDA_SUCCESS)
         waited = NULL;
-    relaxed = real(cuThreadExchangeStreamCaptureMode) &&
-              real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
+    relaxed = shim_capture_relax(&mode);
     for (item = list_take(); item; item = next) {
         next = item->next;
         if (!item_is_over(item, waited)) {
@@ -100,8 +97,7 @@ void deferred_settle(struct ledger_client *client, bool context_waited)
             real(cuEventDestroy_v2)(item->event);
         item_release(client, item);
     }
-    if (relaxed)
-        real(cuThreadExchangeStreamCaptureMode)(&mode);
+    shim_capture_restore(relaxed, mode);
 }
 
 void deferred_forget_context(struct ledger_client *client, CUcontext context)

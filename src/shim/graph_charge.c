@@ -114,15 +114,14 @@ CUresult graph_trim(struct ledger_client *client, int device, CUdevice ordinal)
 }
 
 /* Gives back what no graph uses. That is the program's to do (cuDeviceGraphMemTrim), but before a refusal
- * nothing is lost by it. Allowed to a thread that captures only if it says that it knows what it does. */
+ * nothing is lost by it. */
 static void account_trim(struct ledger_client *client, const struct graph_need *need)
 {
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    bool exchanged = real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
+    CUstreamCaptureMode mode;
+    bool relaxed = shim_capture_relax(&mode);
 
     graph_trim(client, need->device, need->ordinal);
-    if (exchanged)
-        real(cuThreadExchangeStreamCaptureMode)(&mode);
+    shim_capture_restore(relaxed, mode);
 }
 
 /* Every graph that was launched has all its memory, even if all run at once: launching one of them again

@@ -203,11 +203,8 @@ CUresult pool_trim(struct ledger_client *client, struct pool *pool, size_t keep_
 
 bool pool_trim_all(struct ledger_client *client, int device)
 {
-    /* Not every thread that captures may do this without saying that it knows. */
-    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
-    bool relaxed = real(cuThreadExchangeStreamCaptureMode) &&
-                   real(cuThreadExchangeStreamCaptureMode)(&mode) == CUDA_SUCCESS;
-    bool any = false;
+    CUstreamCaptureMode mode;
+    bool relaxed = shim_capture_relax(&mode), any = false;
     struct pool *pool;
 
     pthread_mutex_lock(&pools_lock);
@@ -221,8 +218,7 @@ bool pool_trim_all(struct ledger_client *client, int device)
         pool_trim(client, pool, 0);
         any |= pool_slack_bytes(pool) < slack_bytes;
     }
-    if (relaxed)
-        real(cuThreadExchangeStreamCaptureMode)(&mode);
+    shim_capture_restore(relaxed, mode);
     return any;
 }
 

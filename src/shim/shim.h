@@ -85,4 +85,10 @@ bool shim_is_closed(const struct cuda_row *row);
  * it, the first time. */
 CUresult shim_refuse(const char *call);
 
+/* Calls that ask or trim are forbidden to a thread that captures in a strict mode, unless it says that it
+ * knows what it does: relax says so, restore takes it back. ret_mode: what restore needs. A driver without
+ * modes forbids nothing. */
+bool shim_capture_relax(CUstreamCaptureMode *ret_mode);
+void shim_capture_restore(bool relaxed, CUstreamCaptureMode mode);
+
 #endif

@@ -76,6 +76,16 @@ void context_for_each(void (*visit)(struct context *context, void *argument), vo
         free(copy);
 }
 
+static void wait_for_work(struct context *context, void *argument)
+{
+    engine_wait_all(&context->queue);
+}
+
+void context_wait_all(void)
+{
+    context_for_each(wait_for_work, NULL);
+}
+
 static void set_default_limits(struct context *context)
 {
     context->limits[CU_LIMIT_STACK_SIZE] = CONTEXT_STACK_BYTES;

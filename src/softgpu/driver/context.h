@@ -80,4 +80,8 @@ void context_fail(struct context *context, CUresult error);
 /* Calls visit for each live context of the process with a reference held; no lock is held. */
 void context_for_each(void (*visit)(struct context *context, void *argument), void *argument);
 
+/* Blocks until all work enqueued so far in any context is complete: before memory that any of them may use
+ * goes. */
+void context_wait_all(void);
+
 #endif

@@ -163,11 +163,6 @@ CUresult cuIpcOpenMemHandle(CUdeviceptr *ret_address, CUipcMemHandle shared, uns
 
 /* ---- closing ---- */
 
-static void wait_for_work(struct context *context, void *argument)
-{
-    engine_wait_all(&context->queue);
-}
-
 /* Takes one opening of address back; true when it was the last one, and the caller ends the allocation. */
 static CUresult opened_close(uint64_t address, bool *ret_last)
 {
@@ -199,7 +194,7 @@ CUresult cuIpcCloseMemHandle(CUdeviceptr address)
     result = opened_close(address, &last);
     if (!last)
         return result;
-    context_for_each(wait_for_work, NULL);
+    context_wait_all();
     if (space_remove(address, &gone) == 0)
         segment_free(gone.base);
     return CUDA_SUCCESS;

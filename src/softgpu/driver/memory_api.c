@@ -109,16 +109,16 @@ CUresult cuMemFree_v2(CUdeviceptr address)
         context_for_each(wait_for_users, allocation.kind == SPACE_MANAGED ? NULL : allocation.owner);
         return memory_free(address) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     case SPACE_EXTERNAL:
-        context_for_each(wait_for_users, NULL);
+        context_wait_all();
         if (space_remove(address, &allocation))
             return CUDA_ERROR_INVALID_VALUE;
         external_buffer_end(&allocation);
         return CUDA_SUCCESS;
     case SPACE_POOL:
-        context_for_each(wait_for_users, NULL);
+        context_wait_all();
         return pool_free_now(&allocation) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     case SPACE_GRAPH:
-        context_for_each(wait_for_users, NULL);
+        context_wait_all();
         return graph_memory_free_now(address) ? CUDA_ERROR_INVALID_VALUE : CUDA_SUCCESS;
     default:
         return CUDA_ERROR_INVALID_VALUE;

@@ -327,11 +327,6 @@ static bool mappings_visit_locked(uint64_t base, uint64_t bytes,
     return true;
 }
 
-static void wait_for_work(struct context *context, void *argument)
-{
-    engine_wait_all(&context->queue);
-}
-
 static void unmap_one(struct space_allocation *mapping, void *argument)
 {
     struct space_allocation gone;
@@ -347,7 +342,7 @@ CUresult cuMemUnmap(CUdeviceptr base, size_t bytes)
 
     if (result)
         return result;
-    context_for_each(wait_for_work, NULL);
+    context_wait_all();
     pthread_mutex_lock(&lock);
     if (!mappings_visit_locked(base, bytes, unmap_one, NULL))
         result = CUDA_ERROR_INVALID_VALUE;
