@@ -11,6 +11,9 @@
 /* CLOCK_MONOTONIC in nanoseconds. Thread-safe, never fails. */
 uint64_t clock_monotonic_ns(void);
 
+/* The same to a few milliseconds (a tick of the kernel's), for a few instructions. */
+uint64_t clock_coarse_ns(void);
+
 /* Sleeps until CLOCK_MONOTONIC reaches deadline_ns; returns at once when it has passed. Restarts after signals. */
 void clock_sleep_until_ns(uint64_t deadline_ns);
 

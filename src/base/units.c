@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+
 static int unit_shift(const char *unit)
 {
     static const char letters[] = "kmgt";
@@ -99,3 +101,38 @@ char *units_format_bytes(uint64_t bytes, char *buf, size_t buf_bytes)
         snprintf(buf, buf_bytes, "%.2f %s", value, names[i]);
     return buf;
 }
+
+char *units_format_percent(unsigned permille, char *buf, size_t buf_bytes)
+{
+    if (permille % 10)
+        snprintf(buf, buf_bytes, "%u.%u%%", permille / 10, permille % 10);
+    else
+        snprintf(buf, buf_bytes, "%u%%", permille / 10);
+    return buf;
+}
+
+char *units_format_ns(uint64_t ns, char *buf, size_t buf_bytes)
+{
+    static const struct {
+        uint64_t ns;
+        const char *name;
+    } units[] = {{NS_PER_S, "s"}, {NS_PER_MS, "ms"}, {NS_PER_US, "us"}};
+    unsigned long long s = ns / NS_PER_S;
+
+    for (size_t i = 0; s < 60 && i < sizeof(units) / sizeof(*units); i++) {
+        double value = (double)ns / (double)units[i].ns;
+
+        if (ns < units[i].ns)
+            continue;
+        snprintf(buf, buf_bytes, "%.*f %s", value < 10 ? 2 : value < 100 ? 1 : 0, value, units[i].name);
+        return buf;
+    }
+    if (s < 60)
+        snprintf(buf, buf_bytes, "%llu ns", (unsigned long long)ns);
+    else if (s < 3600)
+        snprintf(buf, buf_bytes, "%llu min %02llu s", s / 60, s % 60);
+    else
+        snprintf(buf, buf_bytes, "%llu h %02llu min", s / 3600, s / 60 % 60);
+    return buf;
+}
+

@@ -20,7 +20,14 @@ int units_parse_bytes(const char *text, uint64_t *ret_bytes, struct error *err);
 /* Reads "25%" (0 < value <= 100, at most one decimal) as per mille. -EINVAL with err filled otherwise. */
 int units_parse_percent(const char *text, unsigned *ret_permille, struct error *err);
 
+/* Writes per mille for people: "30%", "12.5%". buf of at least 16 bytes; returns buf. */
+char *units_format_percent(unsigned permille, char *buf, size_t buf_bytes);
+
 /* Writes bytes for people: "1.00 GiB", "512 MiB", "17 B". buf of at least 16 bytes; returns buf. */
 char *units_format_bytes(uint64_t bytes, char *buf, size_t buf_bytes);
+
+/* Writes a time for people, in three digits and a unit: "850 ns", "2.50 ms", "12.3 s", then "4 min 05 s" and
+ * "3 h 07 min". buf of at least 32 bytes; returns buf. */
+char *units_format_ns(uint64_t ns, char *buf, size_t buf_bytes);
 
 #endif
