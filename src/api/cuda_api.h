@@ -11,7 +11,8 @@
  *   ptds = V       the same as SYMBOL_ptds, for functions without a stream parameter
  *   memory = DOOR  what it does to device memory: alloc free pool query context module map unmap export
  *                  import graph
- *   time = DOOR    what it makes the device do: launch copy fill graph host
+ *   time = DOOR    what it makes the device do: launch copy fill operation (of a stream, on memory) graph
+ *                  host
  *   sync = HOW     local (answered in the caller's process), oneway (needs no answer), sync (the default)
  *   creates = KIND, destroys = KIND
  *                  the kind of object that begins or ends

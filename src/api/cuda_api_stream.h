@@ -60,35 +60,35 @@ CUresult cuStreamSetAttribute(CUstream stream, CUstreamAttrID attribute, IN cons
 
 /* ---- memory operations in a stream ---- */
 
-CU_API(since = 8000, id = 349, ptsz = 8000, sync = oneway)
+CU_API(since = 8000, id = 349, ptsz = 8000, time = operation, sync = oneway)
 CUresult cuStreamWaitValue32(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags);
 
-CU_API(name = cuStreamWaitValue32, since = 11070, id = 350, ptsz = 11070, sync = oneway)
+CU_API(name = cuStreamWaitValue32, since = 11070, id = 350, ptsz = 11070, time = operation, sync = oneway)
 CUresult cuStreamWaitValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags);
 
-CU_API(since = 9000, id = 351, ptsz = 9000, sync = oneway)
+CU_API(since = 9000, id = 351, ptsz = 9000, time = operation, sync = oneway)
 CUresult cuStreamWaitValue64(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags);
 
-CU_API(name = cuStreamWaitValue64, since = 11070, id = 352, ptsz = 11070, sync = oneway)
+CU_API(name = cuStreamWaitValue64, since = 11070, id = 352, ptsz = 11070, time = operation, sync = oneway)
 CUresult cuStreamWaitValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags);
 
-CU_API(since = 8000, id = 353, ptsz = 8000, sync = oneway)
+CU_API(since = 8000, id = 353, ptsz = 8000, time = operation, sync = oneway)
 CUresult cuStreamWriteValue32(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags);
 
-CU_API(name = cuStreamWriteValue32, since = 11070, id = 354, ptsz = 11070, sync = oneway)
+CU_API(name = cuStreamWriteValue32, since = 11070, id = 354, ptsz = 11070, time = operation, sync = oneway)
 CUresult cuStreamWriteValue32_v2(CUstream stream, CUdeviceptr address, cuuint32_t value, unsigned int flags);
 
-CU_API(since = 9000, id = 355, ptsz = 9000, sync = oneway)
+CU_API(since = 9000, id = 355, ptsz = 9000, time = operation, sync = oneway)
 CUresult cuStreamWriteValue64(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags);
 
-CU_API(name = cuStreamWriteValue64, since = 11070, id = 356, ptsz = 11070, sync = oneway)
+CU_API(name = cuStreamWriteValue64, since = 11070, id = 356, ptsz = 11070, time = operation, sync = oneway)
 CUresult cuStreamWriteValue64_v2(CUstream stream, CUdeviceptr address, cuuint64_t value, unsigned int flags);
 
-CU_API(since = 8000, id = 357, ptsz = 8000, sync = oneway)
+CU_API(since = 8000, id = 357, ptsz = 8000, time = operation, sync = oneway)
 CUresult cuStreamBatchMemOp(CUstream stream, unsigned int count,
                             IN LEN(count) CUstreamBatchMemOpParams *operations, unsigned int flags);
 
-CU_API(name = cuStreamBatchMemOp, since = 11070, id = 358, ptsz = 11070, sync = oneway)
+CU_API(name = cuStreamBatchMemOp, since = 11070, id = 358, ptsz = 11070, time = operation, sync = oneway)
 CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned int count,
                                IN LEN(count) CUstreamBatchMemOpParams *operations, unsigned int flags);
 

@@ -28,7 +28,15 @@ enum api_memory {
     API_MEMORY_IMPORT,
     API_MEMORY_GRAPH
 };
-enum api_time { API_TIME_NONE, API_TIME_LAUNCH, API_TIME_COPY, API_TIME_FILL, API_TIME_GRAPH, API_TIME_HOST };
+enum api_time {
+    API_TIME_NONE,
+    API_TIME_LAUNCH,
+    API_TIME_COPY,
+    API_TIME_FILL,
+    API_TIME_OPERATION,
+    API_TIME_GRAPH,
+    API_TIME_HOST
+};
 enum api_sync { API_SYNC_SYNC, API_SYNC_LOCAL, API_SYNC_ONEWAY };
 
 /* One exported function. */

@@ -1,6 +1,6 @@
-/* Binds the dl* functions to their first versions: what is loaded into tenants' processes runs on glibc 2.28,
+/* Binds the dl* and thread-specific-data functions to their first versions: what is loaded into tenants' processes runs on glibc 2.28,
  * but a plain build on a newer one asks for the versions that moved into libc with 2.34. Included first by
- * every file of the shim that opens libraries. Sanitizers bring their own versions of these functions, so
+ * every file of the shim that opens libraries or keeps data by thread. Sanitizers bring their own versions of these functions, so
  * their builds go without. */
 #ifndef VGPU_DRIVER_GLIBC_FLOOR_H
 #define VGPU_DRIVER_GLIBC_FLOOR_H
@@ -26,6 +26,9 @@
 __asm__(".symver dlopen,dlopen@" GLIBC_FLOOR_VERSION);
 __asm__(".symver dlsym,dlsym@" GLIBC_FLOOR_VERSION);
 __asm__(".symver dlclose,dlclose@" GLIBC_FLOOR_VERSION);
+__asm__(".symver pthread_key_create,pthread_key_create@" GLIBC_FLOOR_VERSION);
+__asm__(".symver pthread_getspecific,pthread_getspecific@" GLIBC_FLOOR_VERSION);
+__asm__(".symver pthread_setspecific,pthread_setspecific@" GLIBC_FLOOR_VERSION);
 #endif
 
 #endif

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 VALUES = {
     'memory': 'alloc free pool query context module map unmap export import graph'.split(),
-    'time': 'launch copy fill graph host'.split(),
+    'time': 'launch copy fill operation graph host'.split(),
     'sync': 'local oneway'.split(),
     'capture': ['illegal'],
     'creates': None,

@@ -4,7 +4,8 @@ from .text import HEAD
 
 # What the null driver answers itself, in src/nulldrv/null.c.
 NULL_WRITTEN_BY_HAND = {'cuGetProcAddress', 'cuGetProcAddress_v2', 'cuDeviceGetUuid', 'cuDeviceGetUuid_v2', 'cuCtxGetDevice',
-                        'cuCtxGetCurrent', 'cuMemGetInfo_v2', 'cuMemAlloc_v2'}
+                        'cuCtxGetCurrent', 'cuEventCreate', 'cuEventElapsedTime',
+                        'cuEventElapsedTime_v2', 'cuMemGetInfo_v2', 'cuMemAlloc_v2'}
 
 
 def weak_stubs(entries, result, unsupported):
