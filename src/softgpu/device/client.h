@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SGDEV_TOKEN_BYTES = 16, SGDEV_DEVICES_MAX = 16, SGDEV_NAME_MAX = 64, SGDEV_PROCESSES_MAX = 4096 };
+enum {
+    SGDEV_TOKEN_BYTES = 16,
+    SGDEV_DEVICES_MAX = 16,
+    SGDEV_NAME_MAX = 64,
+    SGDEV_PROCESSES_MAX = 4096,
+    SGDEV_SLICES_MAX = 8
+};
 
 enum sgdev_time_mode {
     SGDEV_TIME_PACED,   /* work takes its modelled time on the device's clock, which is CLOCK_MONOTONIC */
@@ -36,8 +42,11 @@ struct sgdev_properties {
     uint64_t copy_bytes_per_s;        /* cost model of host<->device copies */
     uint64_t device_copy_bytes_per_s; /* cost model of copies and memsets inside the device */
     uint64_t launch_ns;               /* fixed cost of a kernel on the device */
-    uint64_t time_slice_ns;           /* between contexts */
-    uint64_t switch_ns;               /* cost of changing between contexts */
+    uint64_t time_slices_ns[SGDEV_SLICES_MAX]; /* a context's turn: contexts get these in the order of their
+                                                  making, over and over */
+    uint32_t n_time_slices;                    /* 1: all turns are equally long */
+    bool runs_to_end;   /* a turn's end waits for the end of the kernel, instead of interrupting it */
+    uint64_t switch_ns; /* cost of changing between contexts */
     enum sgdev_time_mode time_mode;
 };
 
@@ -104,7 +113,7 @@ struct sgdev_work {
 uint64_t sgdev_now_ns(struct sgdev *dev, unsigned ordinal);
 
 /* Hands work to the timeline; does not wait. Work of one context and engine runs in order of submission;
- * contexts take turns by time_slice_ns. *ret_ticket names it for sgdev_wait. Each ticket must be waited for
+ * contexts take turns by time_slices_ns. *ret_ticket names it for sgdev_wait. Each ticket must be waited for
  * once (sgdev_wait), from any thread. */
 int sgdev_submit(struct sgdev *dev, const struct sgdev_work *work, uint64_t *ret_ticket);
 /* Blocks until the work has ended on the device's clock; tells when it started and ended. poll: do not block,
@@ -117,6 +126,7 @@ struct sgdev_process {
     int pid;                 /* as softgpud sees it */
     uint64_t memory_bytes;   /* segments and contexts */
     uint64_t busy_ns;        /* compute time so far, on the device's clock */
+    uint64_t copy_busy_ns;   /* the same of the copy engine */
     uint64_t last_busy_ns;   /* end of its latest compute work, device clock */
     uint64_t busy_last_s_ns; /* its part of the device's busy_last_s_ns */
     uint32_t contexts;

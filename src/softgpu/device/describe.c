@@ -260,9 +260,47 @@ static int key_launch(const char *value, struct entry *to, struct error *err)
     return read_duration(value, 0, NS_PER_S, &to->device.launch_ns, err);
 }
 
+static int read_slice(const char *value, uint64_t *ret_ns, struct error *err)
+{
+    return read_duration(value, 50 * NS_PER_US, NS_PER_S, ret_ns, err);
+}
+
 static int key_slice(const char *value, struct entry *to, struct error *err)
 {
-    return read_duration(value, 50 * NS_PER_US, NS_PER_S, &to->device.time_slice_ns, err);
+    int r = read_slice(value, &to->device.time_slices_ns[0], err);
+
+    if (r == 0)
+        to->device.n_time_slices = 1;
+    return r;
+}
+
+/* "2ms/500us/1ms" */
+static int key_slices(const char *value, struct entry *to, struct error *err)
+{
+    char text[VALUE_MAX], *rest = text, *part;
+    uint32_t n = 0;
+
+    snprintf(text, sizeof(text), "%s", value);
+    while ((part = strsep(&rest, "/"))) {
+        int r;
+
+        if (n == SGDEV_SLICES_MAX)
+            return error_fail(err, -ERANGE, "expected are at most %d times with slashes between them",
+                              SGDEV_SLICES_MAX);
+        r = read_slice(part, &to->device.time_slices_ns[n++], err);
+        if (r < 0)
+            return r;
+    }
+    to->device.n_time_slices = n;
+    return 0;
+}
+
+static int key_preempt(const char *value, struct entry *to, struct error *err)
+{
+    if (strcmp(value, "yes") && strcmp(value, "no"))
+        return error_fail(err, -EINVAL, "expected is yes or no");
+    to->device.runs_to_end = !strcmp(value, "no");
+    return 0;
 }
 
 static int key_switch(const char *value, struct entry *to, struct error *err)
@@ -278,7 +316,7 @@ static const struct {
     {"uuid", key_uuid},     {"cc", key_cc},           {"clock", key_clock},   {"memclock", key_memclock},
     {"bus", key_bus},       {"context", key_context}, {"time", key_time},     {"ips", key_ips},
     {"copy", key_copy},     {"devcopy", key_devcopy}, {"launch", key_launch}, {"slice", key_slice},
-    {"switch", key_switch},
+    {"slices", key_slices}, {"preempt", key_preempt}, {"switch", key_switch},
 };
 
 /* ---- entries and texts ---- */
@@ -304,7 +342,8 @@ static void entry_init(struct entry *entry)
         .copy_bytes_per_s = 12 * GIB,
         .device_copy_bytes_per_s = 200 * GIB,
         .launch_ns = 5 * NS_PER_US,
-        .time_slice_ns = 2 * NS_PER_MS,
+        .time_slices_ns = {2 * NS_PER_MS},
+        .n_time_slices = 1,
         .switch_ns = 0,
         .time_mode = SGDEV_TIME_PACED,
     };
@@ -521,7 +560,7 @@ uint64_t describe_fingerprint(const struct describe *describe)
             d->copy_bytes_per_s,
             d->device_copy_bytes_per_s,
             d->launch_ns,
-            d->time_slice_ns,
+            d->runs_to_end,
             d->switch_ns,
             d->time_mode,
         };
@@ -529,6 +568,7 @@ uint64_t describe_fingerprint(const struct describe *describe)
         hash = hash_bytes(hash, d->name, sizeof(d->name));
         hash = hash_bytes(hash, d->uuid, sizeof(d->uuid));
         hash = hash_bytes(hash, fields, sizeof(fields));
+        hash = hash_bytes(hash, d->time_slices_ns, d->n_time_slices * sizeof(d->time_slices_ns[0]));
     }
     return hash;
 }

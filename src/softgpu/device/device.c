@@ -9,6 +9,7 @@
 #include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -55,11 +56,13 @@ int device_init(struct device *device, const struct sgdev_properties *properties
     struct timeline_config config = {
         .mode = properties->time_mode,
         .start_ns = properties->time_mode == SGDEV_TIME_VIRTUAL ? NS_PER_S : now_ns,
-        .time_slice_ns = properties->time_slice_ns,
+        .n_time_slices = properties->n_time_slices,
+        .runs_to_end = properties->runs_to_end,
         .switch_ns = properties->switch_ns,
     };
     int r;
 
+    memcpy(config.time_slices_ns, properties->time_slices_ns, sizeof(config.time_slices_ns));
     *device = (struct device){
         .properties = *properties,
         .start_ns = config.start_ns,
@@ -157,7 +160,7 @@ int device_context_open(struct device *device, struct device_share *share, void 
 
     if (!device_has_room(device, bytes))
         return -ENOMEM;
-    r = timeline_context_new(device->timeline, &share->busy, owner, ret_context);
+    r = timeline_context_new(device->timeline, &share->busy, &share->copy_busy, owner, ret_context);
     if (r < 0)
         return r;
     share->context_bytes += bytes;
@@ -253,6 +256,7 @@ void device_process(const struct device *device, const struct device_share *shar
         .pid = pid,
         .memory_bytes = share->segments.used_bytes + share->context_bytes,
         .busy_ns = share->busy.total_ns,
+        .copy_busy_ns = share->copy_busy.total_ns,
         .last_busy_ns = share->busy.last_end_ns,
         .busy_last_s_ns = busy_last_second(&share->busy, timeline_now_ns(device->timeline, now_ns)),
         .contexts = share->n_contexts,

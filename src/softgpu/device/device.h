@@ -28,7 +28,7 @@ struct device {
 /* What one process has on one device. Zeroed memory has nothing. */
 struct device_share {
     struct arena_owner segments;
-    struct busy busy;
+    struct busy busy, copy_busy;
     uint64_t context_bytes;
     uint32_t n_contexts;
 };

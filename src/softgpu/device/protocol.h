@@ -13,7 +13,7 @@
 
 enum {
     PROTOCOL_MAGIC = 0x75706773,
-    PROTOCOL_VERSION = 2,
+    PROTOCOL_VERSION = 3,
     PROTOCOL_ENDED_MAX = 128,        /* completions in a message */
     PROTOCOL_ROWS_MAX = 64,          /* process rows in a message */
     PROTOCOL_USED_HISTORY_MAX = 1024 /* latest values of a device's used bytes in the page */
@@ -31,8 +31,9 @@ enum {
     X(HELLO)                                                                                                 \
     X(ARENA)                                                                                                 \
     X(SEGMENT_ALLOC)                                                                                         \
-    X(SEGMENT_FREE) X(SEGMENT_EXPORT) X(SEGMENT_IMPORT) X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(CONTEXT_RESIZE)   \
-        X(SUBMIT) X(ACCOUNT) X(HISTORY) X(PROCESSES) X(GOODBYE)
+    X(SEGMENT_FREE)                                                                                          \
+    X(SEGMENT_EXPORT) X(SEGMENT_IMPORT) X(CONTEXT_OPEN) X(CONTEXT_CLOSE) X(CONTEXT_RESIZE) X(SUBMIT)         \
+        X(ACCOUNT) X(HISTORY) X(PROCESSES) X(GOODBYE)
 
 enum protocol_kind {
     PROTOCOL_NONE,

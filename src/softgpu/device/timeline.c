@@ -23,6 +23,8 @@ struct queue {
 
 struct lane {
     struct timeline_context *context;
+    struct busy *busy;
+    uint64_t slice_ns;
     struct lane *next, *prev; /* the ring, while the queue is not empty */
     struct queue queue;
 };
@@ -31,8 +33,9 @@ struct engine {
     struct lane *current;
     uint64_t at_ns;
     uint64_t turn_left_ns;
-    uint64_t slice_ns, switch_ns;
+    uint64_t switch_ns;
     bool turn_is_item;       /* a turn is one item, however long */
+    bool runs_to_end;        /* an item that has begun is not interrupted */
     uint64_t loaded_context; /* number of the context that ran last; 0: none yet */
     struct busy busy;
 };
@@ -40,13 +43,14 @@ struct engine {
 struct timeline {
     enum sgdev_time_mode mode;
     uint64_t start_ns, contexts_made;
+    uint64_t time_slices_ns[SGDEV_SLICES_MAX];
+    uint32_t n_time_slices;
     timeline_ended *ended;
     struct engine engines[ENGINES];
 };
 
 struct timeline_context {
     struct timeline *timeline;
-    struct busy *busy;
     void *owner;
     uint64_t number;
     struct lane lanes[ENGINES];
@@ -82,13 +86,18 @@ static void queue_pop(struct queue *queue)
     queue->count--;
 }
 
+static void engine_begin_turn(struct engine *engine, struct lane *lane)
+{
+    engine->current = lane;
+    engine->turn_left_ns = lane ? lane->slice_ns : 0;
+}
+
 /* A newcomer is served last: it stands before the current one in the ring. */
 static void ring_insert(struct engine *engine, struct lane *lane)
 {
     if (!engine->current) {
         lane->next = lane->prev = lane;
-        engine->current = lane;
-        engine->turn_left_ns = engine->slice_ns;
+        engine_begin_turn(engine, lane);
         return;
     }
     lane->next = engine->current;
@@ -98,10 +107,8 @@ static void ring_insert(struct engine *engine, struct lane *lane)
 
 static void ring_remove(struct engine *engine, struct lane *lane)
 {
-    if (lane == engine->current) {
-        engine->current = lane->next == lane ? NULL : lane->next;
-        engine->turn_left_ns = engine->slice_ns;
-    }
+    if (lane == engine->current)
+        engine_begin_turn(engine, lane->next == lane ? NULL : lane->next);
     lane->prev->next = lane->next;
     lane->next->prev = lane->prev;
     lane->next = lane->prev = NULL;
@@ -115,6 +122,12 @@ struct decision {
     uint64_t next_ready_ns; /* when the earliest of the others is ready; UINT64_MAX: no other */
 };
 
+/* The work of the current lane has begun and is not interrupted, whatever is left of the turn. */
+static bool engine_is_bound(const struct engine *engine)
+{
+    return engine->runs_to_end && queue_head(&engine->current->queue)->is_started;
+}
+
 static struct decision engine_decide(const struct engine *engine)
 {
     struct decision decision = {.next_ready_ns = UINT64_MAX};
@@ -122,7 +135,7 @@ static struct decision engine_decide(const struct engine *engine)
 
     if (!engine->current)
         return decision;
-    first = lane = engine->turn_left_ns ? engine->current : engine->current->next;
+    first = lane = engine->turn_left_ns || engine_is_bound(engine) ? engine->current : engine->current->next;
     do {
         uint64_t ready_ns = queue_head(&lane->queue)->ready_ns;
 
@@ -140,6 +153,11 @@ static bool engine_must_switch(const struct engine *engine, const struct lane *l
     return engine->loaded_context && engine->loaded_context != lane->context->number;
 }
 
+static bool decision_begins_turn(const struct engine *engine, const struct decision *decision)
+{
+    return decision->lane != engine->current || (!engine->turn_left_ns && !engine_is_bound(engine));
+}
+
 /* How long the decided lane runs before something else is to be decided. */
 static uint64_t decision_run_ns(const struct engine *engine, const struct decision *decision,
                                 uint64_t turn_left_ns)
@@ -149,7 +167,7 @@ static uint64_t decision_run_ns(const struct engine *engine, const struct decisi
     if (engine->turn_is_item)
         return remaining_ns;
     if (decision->next_ready_ns <= engine->at_ns)
-        limit_ns = turn_left_ns;
+        limit_ns = engine->runs_to_end ? UINT64_MAX : turn_left_ns;
     else if (decision->next_ready_ns != UINT64_MAX)
         limit_ns = decision->next_ready_ns - engine->at_ns;
     return remaining_ns < limit_ns ? remaining_ns : limit_ns;
@@ -178,11 +196,9 @@ static void engine_run(struct engine *engine, struct lane *lane, uint64_t run_ns
         item->start_ns = engine->at_ns;
     }
     busy_add(&engine->busy, engine->at_ns, end_ns, item->sm_permille);
-    if (!engine->turn_is_item) {
-        busy_add(lane->context->busy, engine->at_ns, end_ns, item->sm_permille);
-        if (is_contested)
-            engine->turn_left_ns -= run_ns;
-    }
+    busy_add(lane->busy, engine->at_ns, end_ns, item->sm_permille);
+    if (is_contested && !engine->turn_is_item)
+        engine->turn_left_ns -= run_ns < engine->turn_left_ns ? run_ns : engine->turn_left_ns;
     item->remaining_ns -= run_ns;
     engine->at_ns = end_ns;
 }
@@ -202,10 +218,8 @@ static bool engine_step(struct timeline *timeline, struct engine *engine, uint64
         engine->at_ns = decision.next_ready_ns;
         return true;
     }
-    if (decision.lane != engine->current || !engine->turn_left_ns) {
-        engine->current = decision.lane;
-        engine->turn_left_ns = engine->slice_ns;
-    }
+    if (decision_begins_turn(engine, &decision))
+        engine_begin_turn(engine, decision.lane);
     if (engine_must_switch(engine, decision.lane)) {
         engine->loaded_context = decision.lane->context->number;
         engine->at_ns += engine->switch_ns;
@@ -237,8 +251,7 @@ static void engine_take_all(struct timeline *timeline, struct engine *engine, ui
 
         if (end_ns > busy_from_ns) {
             busy_add(&engine->busy, busy_from_ns, end_ns, item.sm_permille);
-            if (!engine->turn_is_item)
-                busy_add(lane->context->busy, busy_from_ns, end_ns, item.sm_permille);
+            busy_add(lane->busy, busy_from_ns, end_ns, item.sm_permille);
             engine->at_ns = end_ns;
         }
         queue_pop(&lane->queue);
@@ -260,8 +273,8 @@ static uint64_t engine_next_ns(const struct engine *engine)
         return decision.next_ready_ns;
     if (engine_must_switch(engine, decision.lane))
         at_ns += engine->switch_ns;
-    if (decision.lane != engine->current || !turn_left_ns)
-        turn_left_ns = engine->slice_ns;
+    if (decision_begins_turn(engine, &decision))
+        turn_left_ns = decision.lane->slice_ns;
     return at_ns + decision_run_ns(engine, &decision, turn_left_ns);
 }
 
@@ -278,9 +291,10 @@ int timeline_new(const struct timeline_config *config, timeline_ended *ended, st
     timeline->ended = ended;
     for (int i = 0; i < ENGINES; i++)
         timeline->engines[i].at_ns = config->start_ns;
-    timeline->engines[SGDEV_ENGINE_COMPUTE].slice_ns = config->time_slice_ns;
+    memcpy(timeline->time_slices_ns, config->time_slices_ns, sizeof(timeline->time_slices_ns));
+    timeline->n_time_slices = config->n_time_slices;
     timeline->engines[SGDEV_ENGINE_COMPUTE].switch_ns = config->switch_ns;
-    timeline->engines[SGDEV_ENGINE_COPY].slice_ns = UINT64_MAX;
+    timeline->engines[SGDEV_ENGINE_COMPUTE].runs_to_end = config->runs_to_end;
     timeline->engines[SGDEV_ENGINE_COPY].turn_is_item = true;
     *ret_timeline = timeline;
     return 0;
@@ -291,7 +305,7 @@ void timeline_free(struct timeline *timeline)
     free(timeline);
 }
 
-int timeline_context_new(struct timeline *timeline, struct busy *busy, void *owner,
+int timeline_context_new(struct timeline *timeline, struct busy *busy, struct busy *copy_busy, void *owner,
                          struct timeline_context **ret_context)
 {
     struct timeline_context *context = calloc(1, sizeof(*context));
@@ -299,11 +313,15 @@ int timeline_context_new(struct timeline *timeline, struct busy *busy, void *own
     if (!context)
         return -ENOMEM;
     context->timeline = timeline;
-    context->busy = busy;
     context->owner = owner;
-    context->number = ++timeline->contexts_made;
     for (int i = 0; i < ENGINES; i++)
         context->lanes[i].context = context;
+    context->lanes[SGDEV_ENGINE_COMPUTE].busy = busy;
+    context->lanes[SGDEV_ENGINE_COMPUTE].slice_ns =
+        timeline->time_slices_ns[timeline->contexts_made % timeline->n_time_slices];
+    context->lanes[SGDEV_ENGINE_COPY].busy = copy_busy;
+    context->lanes[SGDEV_ENGINE_COPY].slice_ns = UINT64_MAX;
+    context->number = ++timeline->contexts_made;
     *ret_context = context;
     return 0;
 }

@@ -2,8 +2,10 @@
  * nothing is read from outside.
  *
  * Work of one context and engine runs in order of submission. On the compute engine contexts with work take
- * turns of time_slice_ns, round robin, and a turn's end interrupts the work; a turn is counted only while
- * another context waits. On the copy engine they take turns by item. Work starts at the latest of: its ready
+ * turns, round robin, each context of its own length, and a turn's end interrupts the work (runs_to_end: the
+ * turn lasts until the work's end); a turn is counted only while another context waits. Changing to another
+ * context takes switch_ns, in which nobody is busy. On the copy engine they take turns by item, without that
+ * cost. Work starts at the latest of: its ready
  * time, the end of what ran before it, the engine's free time. An engine's free time is the end of its last
  * work and not "now", so work that arrives late starts where it would have started: 10,000 items of 50 us
  * take 500 ms.
@@ -27,8 +29,10 @@ struct timeline_context;
 
 struct timeline_config {
     enum sgdev_time_mode mode;
-    uint64_t start_ns;      /* the device's clock at the start */
-    uint64_t time_slice_ns; /* more than 0 */
+    uint64_t start_ns;                         /* the device's clock at the start */
+    uint64_t time_slices_ns[SGDEV_SLICES_MAX]; /* each more than 0; see struct sgdev_properties */
+    uint32_t n_time_slices;
+    bool runs_to_end;
     uint64_t switch_ns;
 };
 
@@ -41,9 +45,9 @@ int timeline_new(const struct timeline_config *config, timeline_ended *ended, st
 /* After all its contexts have been freed. NULL is accepted. */
 void timeline_free(struct timeline *timeline);
 
-/* busy, which outlives the context and may be shared by several, gets the context's compute time. -ENOMEM or
- * 0. */
-int timeline_context_new(struct timeline *timeline, struct busy *busy, void *owner,
+/* busy and copy_busy, which outlive the context and may be shared by several, get the context's time on each
+ * engine. -ENOMEM or 0. */
+int timeline_context_new(struct timeline *timeline, struct busy *busy, struct busy *copy_busy, void *owner,
                          struct timeline_context **ret_context);
 /* Its work leaves the queues at once; tells of each item when `tell`. What ran of it stays on the account. */
 void timeline_context_free(struct timeline_context *context, bool tell);

@@ -66,7 +66,8 @@ struct grid {
     const struct exec_program *program;
     const struct kernel *kernel;
     const char *kernel_name;
-    uint64_t n_blocks;
+    uint64_t n_blocks; /* to run */
+    uint64_t n_alike;  /* what each counts for: 1, or all blocks of the launch, of which one is run */
     uint32_t threads, n_warps;
     uint32_t shared_bytes;         /* static + dynamic */
     uint32_t stack_stride;         /* local bytes a thread */

@@ -134,6 +134,25 @@ void cost_schedule_block(struct cost_schedule *schedule, uint64_t latency_cycles
     sift_down(schedule->heap, schedule->n_slots);
 }
 
+/* How many of the numbers below n leave rest when divided by by. */
+static uint64_t numbers_with_rest(uint64_t n, uint64_t rest, uint64_t by)
+{
+    return n > rest ? (n - rest + by - 1) / by : 0;
+}
+
+/* Equal blocks go round over the slots in order, whole rounds and what is left. */
+void cost_schedule_alike(struct cost_schedule *schedule, uint64_t n, uint64_t latency_cycles,
+                         uint64_t issue_cycles)
+{
+    uint64_t rounds = n / schedule->n_slots, left = n % schedule->n_slots;
+
+    schedule->latest_cycles = (rounds + (left > 0)) * latency_cycles;
+    for (uint64_t sm = 0; sm < schedule->sm_count; sm++)
+        schedule->issue_cycles[sm] = (rounds * numbers_with_rest(schedule->n_slots, sm, schedule->sm_count) +
+                                      numbers_with_rest(left, sm, schedule->sm_count)) *
+                                     issue_cycles;
+}
+
 uint64_t cost_schedule_cycles(const struct cost_schedule *schedule)
 {
     uint64_t cycles = schedule->latest_cycles;

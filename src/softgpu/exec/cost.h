@@ -57,6 +57,10 @@ struct cost_schedule;
 struct cost_schedule *cost_schedule_new(uint32_t sm_count, uint32_t slots_per_sm, uint64_t n_blocks);
 void cost_schedule_free(struct cost_schedule *schedule);
 void cost_schedule_block(struct cost_schedule *schedule, uint64_t latency_cycles, uint64_t issue_cycles);
+/* n blocks that are all alike, onto a schedule without any; after it none is fed any more. The outcome is
+ * that of n times cost_schedule_block, at the cost of one look at each SM. latency_cycles is not 0. */
+void cost_schedule_alike(struct cost_schedule *schedule, uint64_t n, uint64_t latency_cycles,
+                         uint64_t issue_cycles);
 uint64_t cost_schedule_cycles(const struct cost_schedule *schedule);
 
 #endif

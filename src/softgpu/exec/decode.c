@@ -566,6 +566,7 @@ static int decode_function(struct decoder *d, struct function *function)
         ret = decode_body(d, function->ast);
     if (!ret)
         ret = append_end(d);
+    function->end_pc = d->n_code;
     if (!ret)
         ret = slots_assign(d, first_pc);
     if (!ret)

@@ -76,7 +76,10 @@ static void retire_ready(struct grid *grid)
 
         if (!first->done)
             return;
-        cost_schedule_block(grid->schedule, first->latency_cycles, first->issue_cycles);
+        if (grid->n_alike > 1)
+            cost_schedule_alike(grid->schedule, grid->n_alike, first->latency_cycles, first->issue_cycles);
+        else
+            cost_schedule_block(grid->schedule, first->latency_cycles, first->issue_cycles);
         print_and_free(grid, first->text);
         *first = (struct finished){0};
         grid->first_unretired++;
@@ -212,8 +215,8 @@ static void worker_done(struct worker *worker)
         worker->owned_frames = next;
     }
     pthread_mutex_lock(&grid->lock);
-    grid->result->warp_instructions += worker->warp_instructions;
-    grid->result->thread_instructions += worker->thread_instructions;
+    grid->result->warp_instructions += worker->warp_instructions * grid->n_alike;
+    grid->result->thread_instructions += worker->thread_instructions * grid->n_alike;
     pthread_mutex_unlock(&grid->lock);
 }
 
@@ -325,7 +328,7 @@ static int grid_alloc(struct grid *grid, const struct exec_kernel *info)
     grid->launch_slots = aligned_alloc(64, slots);
     grid->params = calloc(1, (size_t)info->param_bytes + 8);
     grid->window = calloc(grid->window_blocks, sizeof *grid->window);
-    grid->schedule = cost_schedule_new(grid->launch->sm_count, per_sm, grid->n_blocks);
+    grid->schedule = cost_schedule_new(grid->launch->sm_count, per_sm, grid->n_blocks * grid->n_alike);
     if (!grid->launch_slots || !grid->params || !grid->window || !grid->schedule)
         return -ENOMEM;
     if (info->param_bytes)
@@ -386,6 +389,8 @@ int exec_run(const struct exec_launch *launch, struct exec_result *ret_result)
     grid.threads = launch->block[0] * launch->block[1] * launch->block[2];
     grid.n_warps = (grid.threads + LANES - 1) / LANES;
     grid.n_blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
+    grid.n_alike = grid.kernel->is_alike ? grid.n_blocks : 1;
+    grid.n_blocks /= grid.n_alike;
     grid.shared_bytes = grid.kernel->dynamic_offset + launch->dynamic_shared_bytes;
     grid.stack_stride = grid.kernel->stack_bytes;
     grid.start_cycles = (uint64_t)((unsigned __int128)launch->start_ns * launch->clock_khz / 1000000);

@@ -1,12 +1,13 @@
 /* Walks the call graph from each kernel: which shared variables get a place in its block, how deep its stack
- * becomes, whether it reaches something unsupported. An indirect call may reach every function that is not a
- * kernel; recursion gets a fixed stack. */
+ * becomes, whether it reaches something unsupported, whether its blocks are alike. An indirect call may reach
+ * every function that is not a kernel; recursion gets a fixed stack. */
 #include "softgpu/exec/link.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "softgpu/exec/alike.h"
 #include "softgpu/exec/program.h"
 
 enum {
@@ -183,6 +184,7 @@ static int describe(struct exec_program *p, struct walk *walk, const struct func
     reach(walk, f);
     kernel->function = f;
     kernel->stack_bytes = kernel_stack(walk, f);
+    kernel->is_alike = alike_blocks(p, f);
     info->name = f->name;
     info->local_bytes_per_thread = kernel->stack_bytes;
     if (walk->recursive || walk->indirect)

@@ -169,7 +169,7 @@ struct function {
     const char *name;
     uint32_t index;
     bool is_entry, has_body;
-    uint32_t entry_pc;
+    uint32_t entry_pc, end_pc;  /* its code: [entry_pc, end_pc) */
     uint32_t frame_bytes;       /* registers */
     uint32_t param_bytes;       /* per-thread parameter area: formals, returns, call temporaries */
     uint32_t local_bytes;       /* per-thread local memory */
@@ -199,6 +199,7 @@ struct kernel {
     uint32_t *shared_offset; /* of each shared symbol */
     uint32_t dynamic_offset; /* where dynamic shared memory begins: static bytes, aligned */
     uint32_t stack_bytes;    /* local memory a thread: its own and its deepest calls */
+    bool is_alike;           /* see alike.h */
 };
 
 struct exec_program {
