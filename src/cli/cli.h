@@ -24,6 +24,9 @@ int instance_list_main(int argc, char **argv);
 int instance_show_main(int argc, char **argv);
 int instance_set_main(int argc, char **argv);
 int instance_stop_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
+int top_main(int argc, char **argv);
+int metrics_main(int argc, char **argv);
 int doctor_main(int argc, char **argv);
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,12 +145,23 @@ int client_receive(struct client *client, json_t **ret_message, struct error *er
     return *ret_message ? 1 : error_fail(err, -EBADMSG, "vgpud's answer is not JSON");
 }
 
+/* Waits for a message while the person is told that it takes long. */
+static void await_message(const struct client *client)
+{
+    struct pollfd fd = {.fd = client->fd, .events = POLLIN};
+
+    while (client->idle_ms && poll(&fd, 1, client->idle_ms) == 0)
+        client->idle(client->event_context);
+}
+
 /* The answer, with events before it passed on. 1, 0 or negative errno as client_receive. */
 static int receive_answer(struct client *client, json_t **ret_answer, struct error *err)
 {
     for (;;) {
-        int r = client_receive(client, ret_answer, err);
+        int r;
 
+        await_message(client);
+        r = client_receive(client, ret_answer, err);
         if (r <= 0 || !json_object_get(*ret_answer, "event"))
             return r;
         if (client->event)
@@ -173,13 +185,27 @@ json_t *client_ask(struct client *client, const json_t *request, struct error *e
             r = 0;
         if (r == 0) {
             client_close(client);
-            if (client_open(client, err) < 0)
+            if (!client->stays && client_open(client, err) < 0)
                 break;
             error_fail(err, -ECONNRESET,
                        "vgpud at %s ended before it answered; its log is vgpud.log beside the socket",
                        client->socket_path);
+            if (client->stays)
+                break;
         }
     }
+    return r == 1 ? answer : NULL;
+}
+
+json_t *client_ask_here(struct client *client, const json_t *request, struct error *err)
+{
+    json_t *answer = NULL;
+    int r = client->fd < 0 ? -EPIPE : client_send(client, request, err);
+
+    if (r == 0)
+        r = receive_answer(client, &answer, err);
+    if (r == 0 || r == -EPIPE || r == -ECONNRESET)
+        error_fail(err, -ECONNRESET, "vgpud has ended");
     return r == 1 ? answer : NULL;
 }
 
@@ -190,4 +216,22 @@ json_t *client_ask_once(const json_t *request, struct error *err)
 
     client_close(&client);
     return answer;
+}
+
+int client_ask_instances(struct client *client, json_t *instances, struct error *err)
+{
+    json_int_t after = 0;
+
+    for (;;) {
+        json_auto_t *request = json_pack("{s:s, s:I}", "op", "instance.list", "after", after);
+        json_auto_t *answer = client_ask(client, request, err);
+        const json_t *next = json_object_get(answer, "next");
+
+        if (!answer)
+            return err->code;
+        json_array_extend(instances, json_object_get(answer, "instances"));
+        after = json_is_integer(next) ? json_integer_value(next) : 0;
+        if (!after)
+            return 0;
+    }
 }

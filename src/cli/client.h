@@ -16,8 +16,11 @@ struct client {
     int fd; /* -1: closed */
     char socket_path[PATH_MAX];
     bool may_start; /* false: VGPU_SOCKET names a daemon that somebody else keeps */
+    bool stays;     /* the caller's: client_ask does not look for another vgpud when this one ends */
     client_event_fn event;
     void *event_context;
+    int idle_ms; /* 0: nothing; else while an answer is waited for, `idle` is called each time that long */
+    void (*idle)(void *context); /* with event_context */
 };
 
 /* Finds the socket: VGPU_SOCKET, else the one in VGPU_RUNTIME_DIR, else the machine's (/run/vgpu) where this
@@ -32,9 +35,16 @@ void client_close(struct client *client);
  * is gone. */
 json_t *client_ask(struct client *client, const json_t *request, struct error *err);
 
+/* The same over this connection alone: no other vgpud is asked when this one is gone. For what only the
+ * daemon that holds the lease can answer. */
+json_t *client_ask_here(struct client *client, const json_t *request, struct error *err);
+
 /* Waits for one message: 1 and *ret_message (JSON), 0 when vgpud closed the connection, or negative errno
  * with err filled (a refusal has the refusal's code). */
 int client_receive(struct client *client, json_t **ret_message, struct error *err);
+
+/* Appends all instances that the asker may see to a list. 0 or negative errno with err filled. */
+int client_ask_instances(struct client *client, json_t *instances, struct error *err);
 
 /* Opens, asks once and closes. */
 json_t *client_ask_once(const json_t *request, struct error *err);

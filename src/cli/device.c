@@ -16,6 +16,7 @@ static const struct output_column columns[] = {
     {"CAPACITY", "memory_capacity_bytes", OUTPUT_BYTES},
     {"RESERVED", "memory_reserved_bytes", OUTPUT_BYTES},
     {"FREE", "memory_free_bytes", OUTPUT_BYTES},
+    {"COMPUTE", "compute_free_permille", OUTPUT_PERMILLE},
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
     {"DRIVER", "driver_bytes", OUTPUT_BYTES},
     {"DIFFERENCE", "difference_bytes", OUTPUT_DIFFERENCE},
@@ -33,9 +34,10 @@ static const struct output_column not_limited_columns[] = {
 
 static const char usage[] =
     "Usage: vgpu device list [--all] [--json]\n"
-    "Lists the GPUs of this machine, and how much of their memory is reserved by instances. USED is all\n"
-    "that is in use on the device. DRIVER is what the driver says the instances' processes hold, DIFFERENCE\n"
-    "that less what their accounts say; \"-\" where the driver does not tell. Processes that use a device\n"
+    "Lists the GPUs of this machine, and how much of their memory is reserved by instances. COMPUTE is the\n"
+    "part of their time that is not promised to instances with --compute. USED is all memory that is in use\n"
+    "on the device. DRIVER is what the driver says the instances' processes hold, DIFFERENCE that less what\n"
+    "their accounts say; \"-\" where the driver does not tell. Processes that use a device\n"
     "without an instance are listed below, as not limited.\n"
     "\n"
     "  --all   the software GPU's devices too; without it they are listed where there is no NVIDIA GPU\n"

@@ -17,28 +17,55 @@ static const struct output_column list_columns[] = {
     {"DEVICE", "device_names", OUTPUT_TEXT},
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
     {"LIMIT", "memory_limit_bytes", OUTPUT_BYTES},
-    {"PEAK", "memory_peak_bytes", OUTPUT_BYTES},
     {"DENIED", "denied_total", OUTPUT_COUNT},
-    {"PROCESSES", "client_count", OUTPUT_COUNT},
+    {"SHARE", "share_text", OUTPUT_TEXT},
+    {"NOW", "used_permille", OUTPUT_PERMILLE},
+    {"PROCS", "client_count", OUTPUT_COUNT},
     {"STATE", "state", OUTPUT_TEXT},
 };
 
 static const struct output_column show_columns[] = {
-    {"name", "name", OUTPUT_TEXT},          {"id", "id", OUTPUT_TEXT},
-    {"state", "state", OUTPUT_TEXT},        {"owner uid", "owner_uid", OUTPUT_COUNT},
-    {"created", "created_ms", OUTPUT_TIME}, {"overcommit", "overcommit", OUTPUT_BOOL},
+    {"name", "name", OUTPUT_TEXT},
+    {"id", "id", OUTPUT_TEXT},
+    {"state", "state", OUTPUT_TEXT},
+    {"owner uid", "owner_uid", OUTPUT_COUNT},
+    {"created", "created_ms", OUTPUT_TIME},
+    {"overcommit", "overcommit", OUTPUT_BOOL},
+    {"policy", "policy", OUTPUT_TEXT},
+    {"share", "share_permille", OUTPUT_PERMILLE},
+    {"weight", "weight", OUTPUT_COUNT},
+    {"priority", "priority", OUTPUT_TEXT},
+    {"time slice", "time_slice_ns", OUTPUT_NS},
 };
 
+/* Of each device, in tables of their own: no line is longer than a terminal of 120 columns. */
 static const struct output_column device_columns[] = {
     {"DEVICE", "name", OUTPUT_TEXT},
     {"KIND", "kind", OUTPUT_TEXT},
+    {"UUID", "uuid", OUTPUT_TEXT},
+};
+
+static const struct output_column memory_columns[] = {
+    {"MEMORY", "name", OUTPUT_TEXT},
     {"USED", "memory_used_bytes", OUTPUT_BYTES},
     {"LIMIT", "memory_limit_bytes", OUTPUT_BYTES},
     {"PEAK", "memory_peak_bytes", OUTPUT_BYTES},
     {"DRIVER", "driver_bytes", OUTPUT_BYTES},
     {"DIFFERENCE", "difference_bytes", OUTPUT_DIFFERENCE},
     {"DENIED", "denied_total", OUTPUT_COUNT},
-    {"UUID", "uuid", OUTPUT_TEXT},
+};
+
+static const struct output_column time_columns[] = {
+    {"TIME", "name", OUTPUT_TEXT},
+    {"NOW", "used_permille", OUTPUT_PERMILLE},
+    {"MAY", "rate_ppm", OUTPUT_PPM},
+    {"COPY", "copy_permille", OUTPUT_PERMILLE},
+    {"HELD", "throttled_permille", OUTPUT_PERMILLE},
+    {"DEBT", "debt_ns", OUTPUT_NS},
+    {"QUEUED", "queued", OUTPUT_COUNT},
+    {"GPU TIME", "gpu_time_ns_total", OUTPUT_NS},
+    {"COPY TIME", "copy_time_ns_total", OUTPUT_NS},
+    {"WAITED", "throttled_ns_total", OUTPUT_NS},
 };
 
 static const struct output_column client_columns[] = {
@@ -52,30 +79,39 @@ static const struct output_column client_columns[] = {
 
 static const char list_usage[] =
     "Usage: vgpu instance list [--json]\n"
-    "Lists your instances (root: all) with what they use.\n"
+    "Lists your instances (root: all) with what they use. SHARE is the policy (best is best-effort), with\n"
+    "a share if there is one, a weight (x2) and a priority where they are not 1 and normal; NOW is the\n"
+    "part of the devices' time that it had in the last second.\n"
     "\n"
     "  --json  as JSON\n"
     "  --help  this text\n"
     "\n"
     "States: ready (no process yet), running, over-limit (its limit was lowered below what it uses: new\n"
-    "allocations are held back until it fits), stopping, orphaned (vgpud was restarted; its memory stays\n"
+    "allocations are held back until it fits), stopping, orphaned (vgpud and its keeper ended; its memory stays\n"
     "reserved until its processes end).\n";
 
 static const char show_usage[] =
     "Usage: vgpu instance show INSTANCE [--json]\n"
     "Shows one instance, by name or id: its devices, limits, and who uses how much. DRIVER is what the\n"
     "driver says its processes hold, DIFFERENCE that less USED; \"-\" where the driver does not tell.\n"
+    "Of the devices' time: NOW and COPY are the parts it had in the last second to compute and to copy,\n"
+    "MAY what it may have now, HELD for how much of that second threads were held back (several add up),\n"
+    "DEBT what it had beyond its share, QUEUED how many processes wait now; the others are sums since it\n"
+    "began.\n"
     "\n"
     "  --json  as JSON\n"
     "  --help  this text\n";
 
 static const char set_usage[] =
-    "Usage: vgpu instance set INSTANCE --memory SIZE [--overcommit] [--json]\n"
-    "Changes a running instance; its programs see the new limit at once.\n"
+    "Usage: vgpu instance set INSTANCE OPTION... [--json]\n"
+    "Changes a running instance; its programs meet the new limits at once. Either all options hold or,\n"
+    "when one is refused, none.\n"
     "\n"
     "  --memory SIZE  the new limit, as 2G or as 25% of the device. Below what is in use it is accepted:\n"
     "                 nothing is taken away, new allocations are held back until the instance fits\n"
     "  --overcommit   allow more than others left free\n"
+    "  --compute SHARE, --policy POLICY, --weight N, --priority P, --time-slice T\n"
+    "                 its part of the devices' time, as in `vgpu run --help`\n"
     "  --json         print the instance as JSON\n"
     "  --help         this text\n";
 
@@ -96,25 +132,6 @@ static int print_usage(const char *usage)
 
 /* ---- list ---- */
 
-/* Appends the instances of one answer after another, until there are no more. */
-static int ask_all(struct client *client, json_t *instances, struct error *err)
-{
-    json_int_t after = 0;
-
-    for (;;) {
-        json_auto_t *request = json_pack("{s:s, s:I}", "op", "instance.list", "after", after);
-        json_auto_t *answer = client_ask(client, request, err);
-        const json_t *next = json_object_get(answer, "next");
-
-        if (!answer)
-            return err->code;
-        json_array_extend(instances, json_object_get(answer, "instances"));
-        after = json_is_integer(next) ? json_integer_value(next) : 0;
-        if (!after)
-            return 0;
-    }
-}
-
 /* For a table's one cell: the name of the device, or how many there are. */
 static void add_device_names(json_t *instances)
 {
@@ -131,6 +148,33 @@ static void add_device_names(json_t *instances)
                                 json_sprintf("%zu devices", json_array_size(devices)));
         else
             json_object_set(instance, "device_names", name);
+    }
+}
+
+/* For another: "fixed 30%", "equal x2", "best, high". */
+static void add_share_text(json_t *instances)
+{
+    json_t *instance;
+    size_t i;
+
+    json_array_foreach(instances, i, instance)
+    {
+        const char *policy = json_string_value(json_object_get(instance, "policy"));
+        const char *priority = json_string_value(json_object_get(instance, "priority"));
+        json_int_t share = json_integer_value(json_object_get(instance, "share_permille"));
+        json_int_t weight = json_integer_value(json_object_get(instance, "weight"));
+        char part[24] = "", times[24] = "";
+
+        if (!policy)
+            continue;
+        if (share)
+            snprintf(part, sizeof(part), share % 10 ? " %.1f%%" : " %.0f%%", (double)share / 10);
+        if (weight > 1)
+            snprintf(times, sizeof(times), " x%lld", (long long)weight);
+        json_object_set_new(instance, "share_text",
+                            json_sprintf("%.*s%s%s%s%s", (int)strcspn(policy, "-"), policy, part, times,
+                                         priority && strcmp(priority, "normal") ? ", " : "",
+                                         priority && strcmp(priority, "normal") ? priority : ""));
     }
 }
 
@@ -154,11 +198,13 @@ int instance_list_main(int argc, char **argv)
     }
     if (optind < argc)
         return options_fail_arguments(argv, "no arguments");
-    if (client_open(&client, &err) < 0 || ask_all(&client, instances, &err) < 0) {
+    if (client_open(&client, &err) < 0 || client_ask_instances(&client, instances, &err) < 0) {
         status = options_fail(argv, CLI_FAILED, &err);
     } else {
-        if (!as_json)
+        if (!as_json) {
             add_device_names(instances);
+            add_share_text(instances);
+        }
         status = output_table(object, "instances", list_columns, N(list_columns),
                               "no instances; `vgpu run` makes one", as_json);
     }
@@ -168,17 +214,32 @@ int instance_list_main(int argc, char **argv)
 
 /* ---- show, set, stop ---- */
 
+/* What was not asked for is 0 in JSON; a person sees "-". */
+static void hide_unasked(json_t *instance)
+{
+    static const char *const keys[] = {"share_permille", "time_slice_ns"};
+
+    for (size_t i = 0; i < N(keys); i++)
+        if (!json_integer_value(json_object_get(instance, keys[i])))
+            json_object_set_new(instance, keys[i], json_null());
+}
+
 static int print_instance(const json_t *answer, bool as_json)
 {
-    const json_t *instance = json_object_get(answer, "instance");
+    json_t *instance = json_object_get(answer, "instance");
 
     if (as_json)
         return output_json(instance);
+    hide_unasked(instance);
     output_fields(instance, show_columns, N(show_columns));
     if (json_is_true(json_object_get(instance, "over_limit")))
         puts("note: more is in use than the limit allows; new allocations are held back until it fits");
     putchar('\n');
     output_table(instance, "devices", device_columns, N(device_columns), "no devices", false);
+    putchar('\n');
+    output_table(instance, "devices", memory_columns, N(memory_columns), "", false);
+    putchar('\n');
+    output_table(instance, "devices", time_columns, N(time_columns), "", false);
     putchar('\n');
     return output_table(instance, "clients", client_columns, N(client_columns), "no processes", false);
 }
@@ -223,6 +284,7 @@ int instance_set_main(int argc, char **argv)
     static const struct option options[] = {
         OPTIONS_HELP_ROW,
         OPTIONS_JSON_ROW,
+        OPTIONS_SHARE_ROWS,
         {"memory", required_argument, NULL, MEMORY},
         {"overcommit", no_argument, NULL, OVERCOMMIT},
         OPTIONS_END_ROW,
@@ -240,15 +302,17 @@ int instance_set_main(int argc, char **argv)
             as_json = true;
         else if (code == OVERCOMMIT)
             json_object_set_new(request, "overcommit", json_true());
-        else if (code == MEMORY && options_memory(optarg, request, &err) == 0)
+        else if ((code == MEMORY && options_memory(optarg, request, &err) == 0) ||
+                 (options_is_share(code) && options_share(code, optarg, request, &err) == 0))
             changes = true;
         else
-            return code == MEMORY ? options_fail(argv, CLI_USAGE, &err) : CLI_USAGE;
+            return code == '?' ? CLI_USAGE : options_fail(argv, CLI_USAGE, &err);
     }
     if ((status = take_instance(argc, argv, request)) != CLI_OK)
         return status;
     if (!changes)
-        return options_fail_arguments(argv, "something to set: --memory SIZE");
+        return options_fail_arguments(
+            argv, "something to set: --memory, --compute, --policy, --weight, --priority or --time-slice");
     answer = client_ask_once(request, &err);
     if (!answer)
         return options_fail(argv, CLI_FAILED, &err);

@@ -1,4 +1,5 @@
 /* vgpu NOUN VERB: one table of commands. */
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +16,11 @@ static const struct command {
     {"device", "list", device_list_main, "list the GPUs of this machine"},
     {"instance", "list", instance_list_main, "list the slices that are handed out"},
     {"instance", "show", instance_show_main, "show one, with who uses how much"},
-    {"instance", "set", instance_set_main, "change the limit of a running one"},
+    {"instance", "set", instance_set_main, "change the limits of a running one"},
     {"instance", "stop", instance_stop_main, "end one and its processes"},
+    {"explain", NULL, explain_main, "say why a call of one was refused or held back"},
+    {"top", NULL, top_main, "watch who uses how much"},
+    {"metrics", NULL, metrics_main, "serve the figures to Prometheus"},
     {"doctor", NULL, doctor_main, "check this installation and machine"},
 };
 
@@ -25,7 +29,7 @@ enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 static int print_help(void)
 {
     puts("Usage: vgpu COMMAND [OPTION]...\n"
-         "Shares one GPU among many tenants, each with its own slice of memory.\n");
+         "Shares one GPU among many tenants, each with its own slice of memory and time.\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         printf("  vgpu %-8s %-6s %s\n", commands[i].noun, commands[i].verb ? commands[i].verb : "",
                commands[i].summary);
@@ -84,6 +88,7 @@ int main(int argc, char **argv)
     int n_words;
     char name[64];
 
+    setlocale(LC_CTYPE, ""); /* so that names of commands can be told from control characters */
     if (!noun) {
         print_help();
         return CLI_USAGE;

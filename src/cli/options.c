@@ -6,10 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/units.h"
 #include "cli/cli.h"
 
-enum { DURATION_MAX_MS = 3600 * 1000, MEMORY_MIN_BYTES = 1 << 20 };
+enum {
+    DURATION_MAX_MS = 3600 * 1000,
+    MEMORY_MIN_BYTES = 1 << 20,
+    WEIGHT_MAX = 10000,
+    TIME_SLICE_MIN_US = 100,
+    TIME_SLICE_MAX_US = 100 * 1000,
+};
 
 void options_begin(void)
 {
@@ -49,6 +56,100 @@ int options_memory(const char *text, json_t *request, struct error *err)
     }
     return r < 0 ? error_prefix(err, "--memory") : 0;
 }
+
+/* ---- shares ---- */
+
+static int share_compute(const char *text, json_t *request, struct error *err)
+{
+    unsigned permille;
+
+    if (*text && !text[strspn(text, "0123456789.")])
+        return error_fail(err, -EINVAL, "'%s' lacks its unit: of the device's time write for example 30%%",
+                          text);
+    if (units_parse_percent(text, &permille, err) < 0)
+        return err->code;
+    return json_object_set_new(request, "compute_permille", json_integer(permille));
+}
+
+/* One of n names. */
+static int share_name(const char *text, const char *const *names, size_t n, const char *member,
+                      json_t *request, struct error *err)
+{
+    size_t at = 0;
+    char list[120] = "";
+
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(text, names[i]))
+            return json_object_set_new(request, member, json_string(text));
+        at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s", i ? ", " : "", names[i]);
+    }
+    return error_fail(err, -EINVAL, "'%s' is none of %s", text, list);
+}
+
+/* Digits and nothing else before *ret_end; false when there are none or they are too many for any use. */
+static bool read_count(const char *text, unsigned long *ret_count, const char **ret_end)
+{
+    size_t n = strspn(text, "0123456789");
+
+    if (!n || n > 9)
+        return false;
+    *ret_count = strtoul(text, NULL, 10);
+    *ret_end = text + n;
+    return true;
+}
+
+static int share_weight(const char *text, json_t *request, struct error *err)
+{
+    unsigned long weight;
+    const char *end;
+
+    if (!read_count(text, &weight, &end) || *end || !weight || weight > WEIGHT_MAX)
+        return error_fail(err, -EINVAL, "'%s' is not a whole number from 1 to %d", text, WEIGHT_MAX);
+    return json_object_set_new(request, "weight", json_integer((json_int_t)weight));
+}
+
+static int share_time_slice(const char *text, json_t *request, struct error *err)
+{
+    unsigned long us;
+    const char *end;
+
+    if (read_count(text, &us, &end) && (!strcmp(end, "us") || !strcmp(end, "ms"))) {
+        us *= *end == 'm' ? 1000 : 1;
+        if (us >= TIME_SLICE_MIN_US && us <= TIME_SLICE_MAX_US)
+            return json_object_set_new(request, "time_slice_ns",
+                                       json_integer((json_int_t)us * (json_int_t)NS_PER_US));
+    }
+    return error_fail(err, -EINVAL, "'%s' is not a time from %dus to %dms; write it as 2ms or 500us", text,
+                      TIME_SLICE_MIN_US, TIME_SLICE_MAX_US / 1000);
+}
+
+bool options_is_share(int code)
+{
+    return code >= OPTIONS_COMPUTE && code <= OPTIONS_TIME_SLICE;
+}
+
+int options_share(int code, const char *text, json_t *request, struct error *err)
+{
+    static const char *const policies[] = {"best-effort", "equal-share", "fixed-share"};
+    static const char *const priorities[] = {"low", "normal", "high"};
+
+    switch (code) {
+    case OPTIONS_COMPUTE:
+        return share_compute(text, request, err) < 0 ? error_prefix(err, "--compute") : 0;
+    case OPTIONS_POLICY:
+        return share_name(text, policies, 3, "policy", request, err) < 0 ? error_prefix(err, "--policy") : 0;
+    case OPTIONS_WEIGHT:
+        return share_weight(text, request, err) < 0 ? error_prefix(err, "--weight") : 0;
+    case OPTIONS_PRIORITY:
+        return share_name(text, priorities, 3, "priority", request, err) < 0 ? error_prefix(err, "--priority")
+                                                                             : 0;
+    case OPTIONS_TIME_SLICE:
+        return share_time_slice(text, request, err) < 0 ? error_prefix(err, "--time-slice") : 0;
+    }
+    return error_fail(err, -EINVAL, "no option of a share");
+}
+
+/* ---- other values ---- */
 
 int options_duration(const char *text, uint64_t *ret_ms, struct error *err)
 {

@@ -10,7 +10,16 @@
 
 #include "base/error.h"
 
-enum { OPTIONS_HELP = 256, OPTIONS_JSON, OPTIONS_OWN /* first code for a command's own options */ };
+enum {
+    OPTIONS_HELP = 256,
+    OPTIONS_JSON,
+    OPTIONS_COMPUTE,
+    OPTIONS_POLICY,
+    OPTIONS_WEIGHT,
+    OPTIONS_PRIORITY,
+    OPTIONS_TIME_SLICE,
+    OPTIONS_OWN, /* first code for a command's own options */
+};
 
 #define OPTIONS_HELP_ROW                                                                                     \
     {                                                                                                        \
@@ -19,6 +28,15 @@ enum { OPTIONS_HELP = 256, OPTIONS_JSON, OPTIONS_OWN /* first code for a command
 #define OPTIONS_JSON_ROW                                                                                     \
     {                                                                                                        \
         "json", no_argument, NULL, OPTIONS_JSON                                                              \
+    }
+/* What an instance may have of the devices' time; several rows. */
+#define OPTIONS_SHARE_ROWS                                                                                   \
+    {"compute", required_argument, NULL, OPTIONS_COMPUTE},                                                   \
+        {"policy", required_argument, NULL, OPTIONS_POLICY},                                                 \
+        {"weight", required_argument, NULL, OPTIONS_WEIGHT},                                                 \
+        {"priority", required_argument, NULL, OPTIONS_PRIORITY},                                             \
+    {                                                                                                        \
+        "time-slice", required_argument, NULL, OPTIONS_TIME_SLICE                                            \
     }
 #define OPTIONS_END_ROW                                                                                      \
     {                                                                                                        \
@@ -34,6 +52,12 @@ int options_next(int argc, char **argv, const struct option *options, bool leadi
 
 /* Puts --memory into a request: "2G" as memory_limit_bytes, "25%" as memory_limit_permille. */
 int options_memory(const char *text, json_t *request, struct error *err);
+
+/* Whether code is of one of OPTIONS_SHARE_ROWS. */
+bool options_is_share(int code);
+/* Puts what such an option says into a request: compute_permille, policy, weight, priority or time_slice_ns.
+ * 0, or negative errno with err filled and the request as it was. */
+int options_share(int code, const char *text, json_t *request, struct error *err);
 
 /* Reads a time such as "5s", "500ms", "2m", "1h" or "5" (seconds). At most an hour. */
 int options_duration(const char *text, uint64_t *ret_ms, struct error *err);

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/text.h"
 
 enum { CELL_MAX = 160, COLUMNS_MAX = 16 };
 
@@ -40,7 +41,7 @@ static void format_cell(const json_t *object, const struct output_column *column
     switch (column->format) {
     case OUTPUT_TEXT:
         if (*json_string_value(value))
-            snprintf(cell, CELL_MAX, "%s", json_string_value(value));
+            text_clean(json_string_value(value), cell, CELL_MAX);
         break;
     case OUTPUT_COUNT:
         snprintf(cell, CELL_MAX, "%lld", (long long)json_integer_value(value));
@@ -50,6 +51,15 @@ static void format_cell(const json_t *object, const struct output_column *column
         break;
     case OUTPUT_DIFFERENCE:
         format_difference(json_integer_value(value), cell, CELL_MAX);
+        break;
+    case OUTPUT_NS:
+        units_format_ns((uint64_t)json_integer_value(value), cell, CELL_MAX);
+        break;
+    case OUTPUT_PERMILLE:
+        snprintf(cell, CELL_MAX, "%.1f%%", (double)json_integer_value(value) / 10);
+        break;
+    case OUTPUT_PPM:
+        snprintf(cell, CELL_MAX, "%.1f%%", (double)json_integer_value(value) / 10000);
         break;
     case OUTPUT_TIME:
         format_time(json_integer_value(value), cell, CELL_MAX);
@@ -62,8 +72,7 @@ static void format_cell(const json_t *object, const struct output_column *column
 
 static bool to_the_right(const struct output_column *column)
 {
-    return column->format == OUTPUT_COUNT || column->format == OUTPUT_BYTES ||
-           column->format == OUTPUT_DIFFERENCE;
+    return column->format != OUTPUT_TEXT && column->format != OUTPUT_TIME && column->format != OUTPUT_BOOL;
 }
 
 static void print_cell(const struct output_column *column, const char *cell, int width, bool last)

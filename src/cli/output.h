@@ -13,6 +13,9 @@ enum output_format {
     OUTPUT_BYTES,      /* memory, with a unit, to the right */
     OUTPUT_DIFFERENCE, /* memory with a sign, to the right */
     OUTPUT_TIME,       /* milliseconds of Unix time */
+    OUTPUT_NS,         /* a length of time, to the right */
+    OUTPUT_PERMILLE,   /* a part, as a percentage, to the right */
+    OUTPUT_PPM,        /* the same, of millionths */
     OUTPUT_BOOL,
 };
 

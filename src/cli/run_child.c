@@ -149,7 +149,7 @@ static void take_message(struct child *child)
         client_close(child->client);
         fprintf(
             stderr,
-            "vgpu run: vgpud has ended; the command goes on, but new processes cannot join its instance\n");
+            "vgpu run: vgpud has ended; the command goes on, and new processes can join it when vgpud is back\n");
         return;
     }
     event = json_string_value(json_object_get(message, "event"));

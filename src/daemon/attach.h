@@ -12,6 +12,10 @@ struct instance;
  */
 void attach_receive(struct conn *conn, const void *body, size_t bytes);
 
+/* The same for CONTROL_REJOIN: a process that has a slot gets the areas of this vgpud.
+ */
+void attach_receive_rejoin(struct conn *conn, const void *body, size_t bytes);
+
 /* The instance that a tenant's library names in a message (CONTROL_INSTANCE_MAX bytes, hostile), if the peer
  * may use it and it has a ledger; else NULL with err filled. */
 struct instance *attach_find(const struct conn *conn, const char *name, struct error *err);

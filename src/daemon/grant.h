@@ -8,6 +8,7 @@
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/reservation.h"
+#include "daemon/share_terms.h"
 
 enum grant_choice {
     GRANT_ANY, /* an NVIDIA device, or a software one where there is none */
@@ -24,6 +25,8 @@ struct grant_request {
     unsigned n_devices; /* GRANT_LISTED */
     uint8_t devices[LEDGER_DEVICES_MAX][UUID_BYTES];
     struct reservation_request memory; /* of each device */
+    struct share_terms share;          /* the same */
+    char cgroup[STATE_CGROUP_MAX];     /* "": none was named */
     bool wait, lease;
 };
 
@@ -32,6 +35,7 @@ struct grant_waiting {
     struct grant_waiting *next;
     struct conn *conn;
     struct grant_request request;
+    int told_place; /* in the line, as it knows it */
 };
 
 /* Grants at once or not. 0 and *ret_instance; -EAGAIN: not free now, waiting would help; other negative
@@ -42,14 +46,18 @@ int grant_try(struct daemon *daemon, const struct grant_request *request, struct
 
 /* Puts a request into the queue. Returns its place there, from 1, or -ENOMEM. */
 int grant_wait(struct daemon *daemon, const struct grant_request *request, struct conn *conn);
+/* Tells one who waits where it stands in the line, and what is missing. */
+void grant_tell_queued(struct conn *conn, int place, const char *reason);
 /* Takes a connection's request out again. */
 void grant_forget(struct daemon *daemon, struct conn *conn);
-/* Serves those who wait and now fit, in order; nobody overtakes another on a device both want. */
+/* Serves those who wait and now fit, in order; nobody overtakes another on a device both want. Tells the
+ * others when their place in the line is another. */
 void grant_serve(struct daemon *daemon);
 
-/* Changes the limits of an instance. 0, or negative errno with err filled and nothing changed. */
+/* Changes what an instance has: its memory, unless that is RESERVATION_ALL_FREE, and of its shares what is
+ * given. 0, or negative errno with err filled and nothing changed. */
 int grant_change(struct daemon *daemon, struct instance *instance, const struct reservation_request *memory,
-                 struct error *err);
+                 const struct share_request *share, struct error *err);
 
 /* Answers a granted request. -ENOMEM: that could not be made, the instance is gone again, and conn waits for
  * an error. */

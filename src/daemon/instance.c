@@ -10,10 +10,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
+#include "daemon/keeping.h"
 #include "daemon/reaper.h"
 #include "daemon/say.h"
+#include "daemon/share.h"
+#include "daemon/signals.h"
 #include "daemon/sweep.h"
 
 bool instance_name_ok(const char *text)
@@ -49,6 +53,25 @@ static uint64_t unix_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
 }
 
+/* Where an instance of that id begins to be looked for: tenants name theirs by id at each attach. */
+static struct instance **bucket_of(struct daemon *daemon, const char *id)
+{
+    uint32_t hash = 2166136261; /* FNV-1a */
+
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * 16777619;
+    return &daemon->instances_by_id[hash % DAEMON_BUCKETS];
+}
+
+struct instance *instance_find_by_id(const struct daemon *daemon, const char *id)
+{
+    struct instance *instance = *bucket_of((struct daemon *)daemon, id);
+
+    while (instance && strcmp(instance->facts.id, id))
+        instance = instance->next_by_id;
+    return instance;
+}
+
 struct instance *instance_link(struct daemon *daemon, const struct state_instance *facts)
 {
     struct instance *instance = calloc(1, sizeof(*instance)), **at = &daemon->instances;
@@ -61,6 +84,10 @@ struct instance *instance_link(struct daemon *daemon, const struct state_instanc
     instance->daemon = daemon;
     instance->sequence = ++daemon->last_sequence;
     instance->facts = *facts;
+    instance->facts.sequence = instance->sequence;
+    at = bucket_of(daemon, facts->id);
+    instance->next_by_id = *at;
+    *at = instance;
     instance->facts.clients = NULL;
     instance->facts.n_clients = 0;
     uv_timer_init(&daemon->loop, &instance->grace);
@@ -70,7 +97,32 @@ struct instance *instance_link(struct daemon *daemon, const struct state_instanc
     return instance;
 }
 
-static int make_areas(const struct state_instance *facts, struct ledger_areas *ret_areas, struct error *err)
+static void instance_closed(uv_handle_t *grace)
+{
+    free(grace->data);
+}
+
+/* Takes an instance out of the daemon's list and frees what it has. */
+static void instance_drop(struct instance *instance)
+{
+    struct daemon *daemon = instance->daemon;
+    struct instance **at = &daemon->instances;
+
+    while (*at != instance)
+        at = &(*at)->next;
+    *at = instance->next;
+    for (at = bucket_of(daemon, instance->facts.id); *at != instance; at = &(*at)->next_by_id)
+        ;
+    *at = instance->next_by_id;
+    daemon->n_instances--;
+    share_instance_ended(instance);
+    if (!instance->orphaned)
+        ledger_areas_free(&instance->areas);
+    uv_close((uv_handle_t *)&instance->grace, instance_closed);
+    daemon_instances_changed(daemon);
+}
+
+int instance_make_areas(const struct state_instance *facts, struct ledger_areas *ret_areas, struct error *err)
 {
     struct ledger_device_spec specs[LEDGER_DEVICES_MAX] = {0};
 
@@ -95,7 +147,8 @@ int instance_new(struct daemon *daemon, const struct state_instance *wanted, str
         return error_fail(err, -EIO, "the kernel gives no random numbers for an instance id");
     if (!facts.name[0])
         strcpy(facts.name, facts.id);
-    r = make_areas(&facts, &areas, err);
+    facts.persistent = !lease;
+    r = instance_make_areas(&facts, &areas, err);
     if (r < 0)
         return r;
     r = server_check_descriptor(areas.ledger_fd, err);
@@ -105,29 +158,30 @@ int instance_new(struct daemon *daemon, const struct state_instance *wanted, str
         return r < 0 ? r : error_fail(err, -ENOMEM, "vgpud is out of memory");
     }
     instance->areas = areas;
+    areas.limits->heartbeat_ns = clock_monotonic_ns();
     instance->lease = lease;
+    if (lease)
+        lease->n_instances++;
     instance->persistent = !lease;
-    instance_save_all(daemon);
+    r = share_instance_made(instance, err);
+    if (r < 0) {
+        instance_drop(instance);
+        return r;
+    }
+    instance_save(instance);
+    keeping_keep(instance);
     say("instance %s (%s) made for uid %u", facts.id, facts.name, (unsigned)facts.owner_uid);
     *ret_instance = instance;
     return 0;
 }
 
-static void instance_closed(uv_handle_t *grace)
-{
-    free(grace->data);
-}
-
 static void instance_end(struct instance *instance)
 {
     struct daemon *daemon = instance->daemon;
-    struct instance **at = &daemon->instances;
 
-    while (*at != instance)
-        at = &(*at)->next;
-    *at = instance->next;
-    daemon->n_instances--;
     say("instance %s (%s) ended", instance->facts.id, instance->facts.name);
+    instance_forget_state(instance); /* before anybody is told: a next vgpud must not bring it back */
+    keeping_drop(daemon, instance->facts.id);
     reaper_forget_all(instance);
     sweep_instance_ended(instance);
     while (instance->waiters) {
@@ -138,11 +192,7 @@ static void instance_end(struct instance *instance)
                     json_pack("{s:s, s:s}", "stopped", instance->facts.id, "name", instance->facts.name));
         free(waiter);
     }
-    if (!instance->orphaned)
-        ledger_areas_free(&instance->areas);
-    uv_close((uv_handle_t *)&instance->grace, instance_closed);
-    instance_save_all(daemon);
-    daemon_instances_changed(daemon);
+    instance_drop(instance);
     grant_serve(daemon);
 }
 
@@ -160,6 +210,15 @@ void instance_settle_all(struct daemon *daemon)
     }
 }
 
+unsigned instance_client_count(const struct instance *instance)
+{
+    unsigned n = instance->n_clients;
+
+    for (const struct client *c = instance->clients; c && !instance->orphaned; c = c->next)
+        n -= !c->dead && c->who.slot == REAPER_NO_SLOT;
+    return n;
+}
+
 /* ---- finding ---- */
 
 static bool may_use(const struct instance *instance, uid_t uid)
@@ -170,17 +229,17 @@ static bool may_use(const struct instance *instance, uid_t uid)
 int instance_find(struct daemon *daemon, const char *text, uid_t uid, struct instance **ret_instance,
                   struct error *err)
 {
-    struct instance *own = NULL, *other = NULL;
+    struct instance *own = NULL, *other = NULL, *meant = instance_find_by_id(daemon, text);
     unsigned n_others = 0;
 
+    if (meant && !may_use(meant, uid))
+        return error_fail(err, -EPERM, "instance '%s' belongs to uid %u, not to uid %u", text,
+                          (unsigned)meant->facts.owner_uid, (unsigned)uid);
+    if (meant) {
+        *ret_instance = meant;
+        return 0;
+    }
     for (struct instance *i = daemon->instances; i; i = i->next) {
-        if (!strcmp(i->facts.id, text)) {
-            if (!may_use(i, uid))
-                return error_fail(err, -EPERM, "instance '%s' belongs to uid %u, not to uid %u", text,
-                                  (unsigned)i->facts.owner_uid, (unsigned)uid);
-            *ret_instance = i;
-            return 0;
-        }
         if (strcmp(i->facts.name, text))
             continue;
         if (i->facts.owner_uid == uid) {
@@ -237,6 +296,18 @@ uint64_t instance_reserved_bytes(const struct daemon *daemon, const uint8_t uuid
     return sum;
 }
 
+unsigned instance_reserved_permille(const struct daemon *daemon, const uint8_t uuid[UUID_BYTES],
+                                    const struct instance *except)
+{
+    unsigned sum = 0;
+
+    for (const struct instance *i = daemon->instances; i; i = i->next)
+        for (unsigned d = 0; i != except && d < i->facts.n_devices; d++)
+            if (!memcmp(i->facts.devices[d].uuid, uuid, UUID_BYTES))
+                sum += i->facts.devices[d].share_permille;
+    return sum;
+}
+
 /* ---- changing ---- */
 
 void instance_set_limits(struct instance *instance, const uint64_t *limits_bytes)
@@ -246,8 +317,32 @@ void instance_set_limits(struct instance *instance, const uint64_t *limits_bytes
         if (!instance->orphaned)
             ledger_limit_set(&instance->areas, d, limits_bytes[d]);
     }
-    instance_save_all(instance->daemon);
-    grant_serve(instance->daemon);
+}
+
+struct share_terms instance_share_terms(const struct instance *instance)
+{
+    const struct state_device *first = &instance->facts.devices[0];
+
+    return (struct share_terms){.policy = instance->facts.policy,
+                                .priority = instance->facts.priority,
+                                .share_permille = first->share_permille,
+                                .weight = first->weight,
+                                .time_slice_ns = first->time_slice_ns};
+}
+
+void instance_set_share(struct instance *instance, const struct share_terms *terms)
+{
+    instance->facts.policy = terms->policy;
+    instance->facts.priority = terms->priority;
+    for (unsigned d = 0; d < instance->facts.n_devices; d++) {
+        instance->facts.devices[d].share_permille = terms->share_permille;
+        instance->facts.devices[d].weight = terms->weight;
+        instance->facts.devices[d].time_slice_ns = terms->time_slice_ns;
+    }
+    if (instance->orphaned)
+        return;
+    share_terms_changed(instance);
+    signals_settle(instance);
 }
 
 void instance_beat_all(struct daemon *daemon, uint64_t now_ns)
@@ -256,7 +351,6 @@ void instance_beat_all(struct daemon *daemon, uint64_t now_ns)
         if (i->orphaned)
             continue;
         __atomic_store_n(&i->areas.limits->heartbeat_ns, now_ns, __ATOMIC_RELAXED);
-        __atomic_add_fetch(&i->areas.limits->tick, 1, __ATOMIC_RELAXED);
     }
 }
 
@@ -267,6 +361,7 @@ int instance_add_waiter(struct instance *instance, struct conn *conn)
     if (!waiter)
         return -ENOMEM;
     waiter->conn = conn;
+    conn->n_instances++;
     waiter->next = instance->waiters;
     instance->waiters = waiter;
     return 0;
@@ -299,6 +394,8 @@ void instance_conn_ended(struct daemon *daemon, struct conn *conn)
 {
     struct instance *instance;
 
+    if (!conn->n_instances) /* as most: there may be many instances */
+        return;
     for (struct instance *i = daemon->instances; i; i = i->next)
         forget_waiter(i, conn);
     while ((instance = leased_by(daemon, conn))) {

@@ -2,14 +2,19 @@
  * ledger. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/memory.h"
+#include "daemon/reaper.h"
+#include "daemon/share_json.h"
 
 struct totals {
     uint64_t limit_bytes, used_bytes, peak_bytes, denied_total;
     struct reconcile_figure driver;
     bool over_limit;
+    uint64_t now_ns;
+    struct share_summary share;
 };
 
 static json_int_t count(uint64_t value)
@@ -52,6 +57,7 @@ static json_t *device_json(const struct instance *instance, unsigned d, struct t
                   (json_int_t)device->memory_limit_bytes, "memory_used_bytes",
                   figure(instance, usage.used_bytes), "memory_peak_bytes", figure(instance, usage.peak_bytes),
                   "denied_total", figure(instance, usage.denied_total), "over_limit", over_limit);
+    share_device_json(instance, d, totals->now_ns, object, &totals->share);
     reconcile_set_figures(object, &driver);
     return object;
 }
@@ -64,7 +70,7 @@ static const char *state_name(const struct instance *instance, bool over_limit)
         return "orphaned";
     if (over_limit)
         return "over-limit";
-    return instance->n_clients ? "running" : "ready";
+    return instance_client_count(instance) ? "running" : "ready";
 }
 
 static const char *client_kind_name(uint32_t kind)
@@ -101,9 +107,10 @@ static json_t *client_json(const struct instance *instance, const struct client 
     for (size_t i = 0; i < n_rows; i++)
         for (unsigned d = 0; rows[i].slot == client->who.slot && d < instance->facts.n_devices; d++)
             used_bytes += rows[i].used_bytes[d];
-    return json_pack("{s:i, s:i, s:s, s:s, s:I}", "pid", client->who.process.pid, "slot",
+    return json_pack("{s:i, s:i, s:s, s:s, s:I, s:b}", "pid", client->who.process.pid, "slot",
                      (int)client->who.slot, "kind", client_kind_name(client->who.kind), "command",
-                     client->who.command, "memory_used_bytes", count(used_bytes));
+                     client->who.command, "memory_used_bytes", count(used_bytes), "rejoined",
+                     client->rejoined);
 }
 
 static json_t *clients_json(const struct instance *instance)
@@ -116,7 +123,7 @@ static json_t *clients_json(const struct instance *instance)
     for (const struct client *c = instance->clients; c; c = c->next) {
         json_t *object;
 
-        if (c->dead)
+        if (c->dead || (!instance->orphaned && c->who.slot == REAPER_NO_SLOT))
             continue;
         object = instance->orphaned ? json_pack("{s:i, s:n}", "pid", c->who.process.pid, "memory_used_bytes")
                                     : client_json(instance, c, rows, n_rows);
@@ -130,7 +137,7 @@ static json_t *clients_json(const struct instance *instance)
 json_t *instance_json(const struct instance *instance, bool with_clients)
 {
     const struct state_instance *facts = &instance->facts;
-    struct totals totals = {.driver = {.known = true, .compared = true}};
+    struct totals totals = {.driver = {.known = true, .compared = true}, .now_ns = clock_monotonic_ns()};
     json_t *devices = json_array(), *object;
 
     for (unsigned d = 0; d < facts->n_devices; d++)
@@ -139,15 +146,20 @@ json_t *instance_json(const struct instance *instance, bool with_clients)
         json_pack("{s:s, s:s, s:I, s:s, s:I, s:b, s:b, s:I}", "id", facts->id, "name", facts->name,
                   "owner_uid", (json_int_t)facts->owner_uid, "state", state_name(instance, totals.over_limit),
                   "created_ms", (json_int_t)facts->created_ms, "overcommit", facts->overcommit, "leased",
-                  instance->lease != NULL, "client_count", (json_int_t)instance->n_clients);
+                  instance->lease != NULL, "client_count", (json_int_t)instance_client_count(instance));
     json_object_set_new(object, "memory_limit_bytes", json_integer((json_int_t)totals.limit_bytes));
     json_object_set_new(object, "memory_used_bytes", figure(instance, totals.used_bytes));
     json_object_set_new(object, "memory_peak_bytes", figure(instance, totals.peak_bytes));
     json_object_set_new(object, "denied_total", figure(instance, totals.denied_total));
+    share_instance_json(instance, &totals.share, totals.now_ns, object);
     reconcile_set_figures(object, &totals.driver);
     json_object_set_new(object, "over_limit", json_boolean(totals.over_limit));
     json_object_set_new(object, "devices", devices);
-    if (with_clients)
+    json_object_set_new(object, "cgroup", facts->cgroup[0] ? json_string(facts->cgroup) : json_null());
+    if (with_clients) {
+        json_object_set_new(object, "alarm", json_boolean(reconcile_alarm(instance)));
+        json_object_set_new(object, "rogue", reconcile_rogue_json(instance));
         json_object_set_new(object, "clients", clients_json(instance));
+    }
     return object;
 }

@@ -1,121 +1,136 @@
-/* Instances across a crash of vgpud: saving them after every change, and bringing back those whose processes
- * still live. A crash takes the ledger along, so what comes back is an orphan: its reservation stands while
- * its processes may hold memory, and nobody new may join, because what it uses cannot be known any more. */
+/* Saving instances: a file each (state.h), at once where the next vgpud could not do without, else gathered
+ * for a moment. Reading them is instance_restore.c's. */
 #include <errno.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/paths.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/memory.h"
-#include "daemon/reaper.h"
 #include "daemon/say.h"
 
-/* A record of the instance as it is now; its clients array is for the caller to free. -ENOMEM. */
-static int record(const struct instance *instance, struct state_instance *ret_record)
-{
-    struct state_instance made = instance->facts;
+enum { SAVE_LATER_MS = 500 };
 
-    made.n_clients = 0;
-    made.clients = calloc(instance->n_clients + 1, sizeof(*made.clients));
-    if (!made.clients)
-        return -ENOMEM;
-    for (const struct client *c = instance->clients; c; c = c->next)
-        if (!c->dead)
-            made.clients[made.n_clients++] = c->who.process;
-    *ret_record = made;
-    return 0;
+int instance_state_dir(const struct daemon *daemon)
+{
+    return paths_make_private_dir(daemon->state_dir);
 }
 
-static int save_all(const struct daemon *daemon)
+int instance_state_path(const struct daemon *daemon, const char *id, char *buf, size_t buf_bytes)
 {
-    struct state state = {.n_instances = 0};
-    json_t *document;
-    int r = -ENOMEM;
+    return (size_t)snprintf(buf, buf_bytes, "%s/%s.json", daemon->state_dir, id) < buf_bytes ? 0
+                                                                                             : -ENAMETOOLONG;
+}
 
-    snprintf(state.boot_id, sizeof(state.boot_id), "%s", daemon->boot_id);
-    state.instances = calloc(daemon->n_instances + 1, sizeof(*state.instances));
-    if (!state.instances)
+/* The instance as it is now. The dead whose slots are not reaped yet are in it too: the next vgpud reaps
+ * them. */
+static json_t *encode(const struct instance *instance)
+{
+    struct state_instance record = instance->facts;
+    size_t room = 1;
+    json_t *document;
+
+    for (const struct client *c = instance->clients; c; c = c->next)
+        room++;
+    record.n_clients = 0;
+    record.clients = calloc(room, sizeof(*record.clients));
+    if (!record.clients)
+        return NULL;
+    for (const struct client *c = instance->clients; c; c = c->next)
+        if (c->who.slot != LEDGER_NO_SLOT || instance->orphaned) {
+            record.clients[record.n_clients] = c->who;
+            record.clients[record.n_clients++].signal_line = c->signal_line;
+        }
+    document = state_encode(&record, instance->daemon->boot_id);
+    state_done(&record);
+    return document;
+}
+
+static int save(const struct instance *instance)
+{
+    char path[PATH_MAX];
+    json_t *document;
+    int r = instance_state_path(instance->daemon, instance->facts.id, path, sizeof(path));
+
+    if (r < 0)
         return r;
-    for (const struct instance *i = daemon->instances; i; i = i->next, state.n_instances++)
-        if (record(i, &state.instances[state.n_instances]) < 0)
-            goto done;
-    document = state_encode(&state);
-    r = state_save(daemon->state_path, document);
+    document = encode(instance);
+    r = state_save(path, document);
+    if (r == -ENOENT && instance_state_dir(instance->daemon) == 0) /* somebody tidied up */
+        r = state_save(path, document);
     json_decref(document);
-done:
-    state_free(&state);
     return r;
 }
 
-void instance_save_all(struct daemon *daemon)
+void instance_save(struct instance *instance)
 {
+    struct daemon *daemon = instance->daemon;
     bool failed = memory_failed();
-    int r = save_all(daemon);
+    int r = save(instance);
 
+    instance->is_unsaved = r < 0;
+    for (struct client *c = instance->clients; c; c = c->next)
+        c->is_saved = true;
     memory_set_failed(failed); /* that it was not saved is said here, and is no matter of an answer */
     if (r < 0 && r != daemon->save_error) /* a full disk is worth one line, not one a change */
-        say("cannot save %s: %s; should vgpud crash now, running instances would be forgotten",
-            daemon->state_path, strerror(-r));
+        say("cannot save %s/%s.json: %s; should vgpud crash now, running instances would be forgotten",
+            daemon->state_dir, instance->facts.id, strerror(-r));
     daemon->save_error = r;
 }
 
-/* Brings one record back when a process of it still lives. */
-static void restore(struct daemon *daemon, const struct state_instance *facts)
+/* Whether the file would tell anything new. */
+static bool is_behind(const struct instance *instance)
 {
-    struct instance *instance = instance_link(daemon, facts);
-    unsigned n_lost = 0;
-
-    if (!instance)
-        return;
-    instance->orphaned = true;
-    for (size_t i = 0; i <= facts->n_clients; i++) { /* the last round is for the holder of the lease */
-        struct client_identity who = {.process = i < facts->n_clients ? facts->clients[i] : facts->holder,
-                                      .slot = REAPER_NO_SLOT};
-        int pidfd = reaper_open(who.process);
-
-        if (pidfd >= 0 && reaper_watch(instance, pidfd, &who) < 0)
-            n_lost++;
-    }
-    if (n_lost)
-        say("instance %s: %u of its processes cannot be watched", facts->id, n_lost);
-    if (instance->n_clients)
-        say("instance %s (%s) is orphaned: %u of its processes outlived the last vgpud; its memory stays "
-            "reserved until they end",
-            facts->id, facts->name, instance->n_clients);
-    instance_settle(instance);
+    for (const struct client *c = instance->clients; c; c = c->next)
+        if (!c->is_saved)
+            return true;
+    return instance->is_unsaved;
 }
 
-/* Moves a state file that cannot be used out of the way, and says so. */
-static void set_aside(const char *path, const struct error *err)
+static void save_unsaved(uv_timer_t *timer)
 {
-    char aside[PATH_MAX];
+    const struct daemon *daemon = timer->data;
 
-    if ((size_t)snprintf(aside, sizeof(aside), "%s.aside", path) >= sizeof(aside) || rename(path, aside) < 0)
-        say("state file %s is not usable (%s) and cannot be renamed: %s", path, err->text, strerror(errno));
+    for (struct instance *i = daemon->instances; i; i = i->next) {
+        if (i->is_to_save && is_behind(i))
+            instance_save(i);
+        i->is_to_save = false;
+    }
+}
+
+void instance_save_later(struct instance *instance)
+{
+    uv_timer_t *timer = &instance->daemon->save_timer;
+
+    instance->is_to_save = true;
+    if (!uv_is_active((uv_handle_t *)timer))
+        uv_timer_start(timer, save_unsaved, SAVE_LATER_MS, 0);
+}
+
+void instance_save_client(struct instance *instance)
+{
+    const struct client *c = instance->clients;
+
+    while (c && (!c->is_saved || c->dead))
+        c = c->next;
+    if (c)
+        instance_save_later(instance);
     else
-        say("state file %s is not usable (%s); set aside as %s", path, err->text, aside);
+        instance_save(instance);
 }
 
-void instance_load_all(struct daemon *daemon)
+void instance_client_leaves(const struct client *client)
 {
-    struct state state;
-    struct error err = {0};
-    int r = state_load(daemon->state_path, &state, &err);
+    client->instance->is_unsaved |= client->is_saved;
+}
 
-    if (r == -ENOENT)
-        return;
-    if (r < 0) {
-        set_aside(daemon->state_path, &err);
-        return;
-    }
-    if (!strcmp(state.boot_id, daemon->boot_id)) {
-        for (size_t i = 0; i < state.n_instances; i++)
-            restore(daemon, &state.instances[i]);
-    }
-    state_free(&state);
-    instance_save_all(daemon);
+void instance_forget_state(const struct instance *instance)
+{
+    char path[PATH_MAX];
+
+    if (instance_state_path(instance->daemon, instance->facts.id, path, sizeof(path)) == 0)
+        unlink(path);
 }

@@ -11,6 +11,9 @@
 #include "daemon/say.h"
 #include "daemon/sweep.h"
 
+/* Beside the kinds of devices: only the deadline ends the wait. */
+enum { LINGER_UNSEEN = 1 << INVENTORY_KINDS };
+
 static void timer_run(uv_timer_t *timer);
 
 /* It may hold something: in its own row, or of the instance's shared objects. */
@@ -33,6 +36,9 @@ static unsigned kinds_to_ask(const struct client *client)
     for (unsigned d = 0; d < client->instance->facts.n_devices; d++) {
         int number = inventory_find(&daemon->inventory, client->instance->facts.devices[d].uuid);
 
+        if (number < 0 &&
+            may_hold(client, d)) /* a vgpud that was started anew may not know its drivers yet */
+            kinds |= LINGER_UNSEEN;
         if (number >= 0 && may_hold(client, d)) {
             enum inventory_kind kind = inventory_at(&daemon->inventory, (unsigned)number)->kind;
 
@@ -41,6 +47,12 @@ static unsigned kinds_to_ask(const struct client *client)
         }
     }
     return kinds;
+}
+
+static void timer_begin(struct daemon *daemon)
+{
+    if (!uv_is_active((uv_handle_t *)&daemon->linger_timer))
+        uv_timer_start(&daemon->linger_timer, timer_run, LINGER_MS, 0);
 }
 
 bool linger_begin(struct client *client)
@@ -54,9 +66,18 @@ bool linger_begin(struct client *client)
     for (unsigned kind = 0; kind < INVENTORY_KINDS; kind++)
         if (client->linger_kinds & (1u << kind))
             reconcile_ask(daemon, kind);
-    if (!uv_is_active((uv_handle_t *)&daemon->linger_timer))
-        uv_timer_start(&daemon->linger_timer, timer_run, LINGER_MS, 0);
+    timer_begin(daemon);
     return true;
+}
+
+void linger_begin_unseen(struct client *client)
+{
+    uv_poll_stop(&client->watch);
+    client->dead = true;
+    client->instance->n_clients--;
+    client->linger_kinds = LINGER_UNSEEN;
+    client->ended_ns = clock_monotonic_ns();
+    timer_begin(client->instance->daemon);
 }
 
 /* The client need not wait any longer. */
@@ -66,7 +87,7 @@ static void linger_end(struct client *client)
 
     client->linger_kinds = 0;
     reaper_finish(client);
-    instance_save_all(instance->daemon);
+    instance_save_later(instance);
     sweep_client_ended(instance);
 }
 
@@ -116,10 +137,10 @@ static void look_at_clock(struct client *client, void *argument)
         deadline->next_ns = due_ns < deadline->next_ns ? due_ns : deadline->next_ns;
         return;
     }
-    say("instance %s: the driver still shows process %d, which ended %d ms ago; what it held is given back "
-        "all the "
-        "same",
-        client->instance->facts.id, client->who.process.pid, LINGER_MS);
+    if (!(client->linger_kinds & LINGER_UNSEEN))
+        say("instance %s: the driver still shows process %d, which ended %d ms ago; what it held is given "
+            "back all the same",
+            client->instance->facts.id, client->who.process.pid, LINGER_MS);
     linger_end(client);
 }
 

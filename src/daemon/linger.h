@@ -21,6 +21,10 @@ void linger_init(struct daemon *daemon);
 /* The client's process has ended. True: its slot must wait, and linger_receive or the deadline reaps it. */
 bool linger_begin(struct client *client);
 
+/* The client's process ended while no vgpud was there: nobody knows when, and the drivers are not known yet.
+ * Its slot waits for the deadline. */
+void linger_begin_unseen(struct client *client);
+
 /* The driver of that kind answered, and what it said is in daemon->reconcile. */
 void linger_receive(struct daemon *daemon, enum inventory_kind kind);
 

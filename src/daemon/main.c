@@ -140,7 +140,7 @@ static int paths_set(struct daemon *daemon, struct error *err)
         return error_fail(err, -ENAMETOOLONG,
                           "the runtime directory's path is too long; set VGPU_RUNTIME_DIR to a shorter one");
     if (join(daemon->socket_path, dir, "vgpud.sock", err) < 0 ||
-        join(daemon->state_path, dir, "vgpud.state", err) < 0 ||
+        join(daemon->state_dir, dir, "instances", err) < 0 ||
         join(daemon->softgpu_dir, dir, "softgpu", err) < 0)
         return -ENAMETOOLONG;
     if (softgpu_dir)
@@ -234,13 +234,13 @@ static void housekeeping(uv_timer_t *timer)
         reaper_retry(i);
     instance_settle_all(daemon);
     reconcile_tick(daemon, now_ns);
+    keeping_tick(daemon);
     grant_serve(daemon); /* instances over their limits may have freed some */
     if (daemon->n_instances || daemon->server.n_connections || !daemon->idle_ns ||
         now_ns - daemon->idle_since_ns < daemon->idle_ns)
         return;
     say("ending after %llu s without instances and connections",
         (unsigned long long)(daemon->idle_ns / NS_PER_S));
-    unlink(daemon->state_path);
     daemon_end(daemon);
 }
 
@@ -257,6 +257,7 @@ static void inventory_changed(void *context)
     struct daemon *daemon = context;
 
     request_resume_all(daemon);
+    instance_find_drivers(daemon);
     grant_serve(daemon);
 }
 
@@ -309,11 +310,18 @@ static int loop_prepare(struct daemon *daemon, unsigned socket_mode, struct erro
     daemon->heartbeat.data = daemon->housekeeping.data = daemon;
     sweep_init(daemon);
     linger_init(daemon);
+    share_init(daemon);
+    keeping_open(daemon);
+    r = signals_open(daemon, err);
+    if (r < 0)
+        return r;
+    uv_timer_init(&daemon->loop, &daemon->save_timer);
+    daemon->save_timer.data = daemon;
     uv_timer_start(&daemon->housekeeping, housekeeping, DAEMON_HOUSEKEEPING_MS, DAEMON_HOUSEKEEPING_MS);
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
-        uv_signal_init(&daemon->loop, &daemon->signals[i]);
-        daemon->signals[i].data = daemon;
-        uv_signal_start(&daemon->signals[i], ended_by_signal, signals[i]);
+        uv_signal_init(&daemon->loop, &daemon->ending[i]);
+        daemon->ending[i].data = daemon;
+        uv_signal_start(&daemon->ending[i], ended_by_signal, signals[i]);
     }
     inventory_init(&daemon->inventory, &daemon->loop, inventory_changed, inventory_answered, daemon);
     inventory_probe(&daemon->inventory, INVENTORY_NVIDIA, NULL);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -132,6 +133,32 @@ static json_t *read_processes(const struct nvml_table *nvml, nvmlDevice_t device
     return rows;
 }
 
+/* [pid, permille] of the processes that lately kept the device busy, as far as the driver tells; a process
+ * may have several rows. NULL when it does not tell. */
+static json_t *read_utilization(const struct nvml_table *nvml, nvmlDevice_t device)
+{
+    enum { MOST = 4096, LATELY_S = 5 };
+    nvmlProcessUtilizationSample_t *samples = calloc(MOST, sizeof(*samples));
+    unsigned long long since_us = ((unsigned long long)time(NULL) - LATELY_S) * 1000000;
+    nvmlReturn_t r =
+        samples && nvml->nvmlDeviceGetProcessUtilization ? NVML_SUCCESS : NVML_ERROR_FUNCTION_NOT_FOUND;
+    unsigned n = MOST;
+    json_t *rows = NULL;
+
+    if (!r)
+        r = nvml->nvmlDeviceGetProcessUtilization(device, samples, &n, since_us);
+    if (r == NVML_ERROR_NOT_FOUND) /* nobody did */
+        n = 0;
+    if (!r || r == NVML_ERROR_NOT_FOUND) {
+        rows = json_array();
+        for (unsigned i = 0; i < n && i < MOST; i++)
+            json_array_append_new(rows,
+                                  json_pack("[i, i]", (int)samples[i].pid, (int)samples[i].smUtil * 10));
+    }
+    free(samples);
+    return rows;
+}
+
 /* Appends device number `index`. */
 static nvmlReturn_t probe_device(const struct nvml_table *nvml, unsigned index, json_t *devices)
 {
@@ -139,7 +166,7 @@ static nvmlReturn_t probe_device(const struct nvml_table *nvml, unsigned index, 
     uint64_t capacity_bytes, used_bytes;
     nvmlPciInfo_t pci = {0};
     struct error problem = {0};
-    json_t *object, *processes;
+    json_t *object, *processes, *utilization;
     nvmlDevice_t device;
     nvmlReturn_t r;
 
@@ -156,6 +183,8 @@ static nvmlReturn_t probe_device(const struct nvml_table *nvml, unsigned index, 
                        "memory_capacity_bytes", (json_int_t)capacity_bytes, "memory_used_bytes",
                        (json_int_t)used_bytes, "processes_error", problem.text);
     json_object_set_new(object, "processes", processes ? processes : json_null());
+    utilization = read_utilization(nvml, device);
+    json_object_set_new(object, "utilization", utilization ? utilization : json_null());
     json_array_append_new(devices, object);
     return NVML_SUCCESS;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
 #include "daemon/linger.h"
@@ -29,6 +30,7 @@ static void client_unlink(struct client *client)
     while (*at != client)
         at = &(*at)->next;
     *at = client->next;
+    instance_client_leaves(client);
 }
 
 /* Gives back what a dead client held. False when the ledger was kept too busy: the client stays in the list,
@@ -52,6 +54,7 @@ static void client_retire(struct client *client, bool replaced)
 
     uv_poll_stop(&client->watch);
     client->dead = true;
+    signals_release(client);
     instance->n_clients--;
     if (!replaced && linger_begin(client))
         return;
@@ -73,12 +76,12 @@ static void client_ended(uv_poll_t *watch, int status, int events)
     struct instance *instance = client->instance;
 
     client_retire(client, false);
-    instance_save_all(instance->daemon);
+    instance_save_later(instance);
     sweep_client_ended(instance);
     instance_settle(instance);
 }
 
-int reaper_watch(struct instance *instance, int pidfd, const struct client_identity *who)
+int reaper_watch(struct instance *instance, int pidfd, const struct state_client *who)
 {
     struct client *client = calloc(1, sizeof(*client));
     int r = client ? uv_poll_init(&instance->daemon->loop, &client->watch, pidfd) : UV_ENOMEM;
@@ -91,6 +94,7 @@ int reaper_watch(struct instance *instance, int pidfd, const struct client_ident
     client->instance = instance;
     client->who = *who;
     client->pidfd = pidfd;
+    client->signal_line = LEDGER_NO_SLOT;
     client->watch.data = client;
     client->next = instance->clients;
     instance->clients = client;
@@ -99,7 +103,23 @@ int reaper_watch(struct instance *instance, int pidfd, const struct client_ident
                          client_ended); /* fails only on a handle that is closing */
 }
 
-void reaper_replace(struct instance *instance, const struct client_identity *who)
+int reaper_watch_peer(struct client *client, int sock)
+{
+    struct instance *instance = client->instance;
+    struct state_client who = client->who;
+    int pidfd = fdpass_peer_pidfd(sock), r = pidfd < 0 ? pidfd : reaper_watch(instance, pidfd, &who);
+
+    if (r < 0)
+        return r;
+    instance->clients->rejoined = true;
+    uv_poll_stop(&client->watch);
+    client_unlink(client);
+    instance->n_clients--;
+    uv_close((uv_handle_t *)&client->watch, client_closed);
+    return 0;
+}
+
+void reaper_replace(struct instance *instance, const struct state_client *who)
 {
     for (struct client *c = instance->clients, *next; c; c = next) {
         bool same =
@@ -172,6 +192,7 @@ void reaper_forget_all(struct instance *instance)
         struct client *client = instance->clients;
 
         instance->clients = client->next;
+        signals_release(client);
         uv_close((uv_handle_t *)&client->watch, client_closed);
     }
     instance->n_clients = 0;

@@ -10,11 +10,15 @@
 
 /* Watches a process for an instance. Takes over pidfd, also on failure. 0 or negative errno (nothing is
  * watched then, and a slot stays the caller's to reap). */
-int reaper_watch(struct instance *instance, int pidfd, const struct client_identity *who);
+int reaper_watch(struct instance *instance, int pidfd, const struct state_client *who);
+
+/* Watches the peer of a connection as the client's process, which could not be seen so far. 0 or negative
+ * errno. */
+int reaper_watch_peer(struct client *client, int sock);
 
 /* Gives back what the program held that the same process ran before it became `who` by execve: a process
  * attaches as another image when its former one, and with it that one's GPU memory, is gone. */
-void reaper_replace(struct instance *instance, const struct client_identity *who);
+void reaper_replace(struct instance *instance, const struct state_client *who);
 
 /* Opens a pidfd of exactly that process. Descriptor, or -ESRCH when it has ended. */
 int reaper_open(struct state_process process);

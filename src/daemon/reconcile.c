@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/cgroup.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/linger.h"
 #include "daemon/process.h"
+#include "daemon/say.h"
 
 /* ---- the driver's answer ---- */
 
@@ -76,6 +78,25 @@ static void device_forget(struct reconcile_device *device, const char *problem)
     snprintf(device->problem, sizeof(device->problem), "%.199s", problem);
 }
 
+/* Rows of [pid, permille]; who is on the device but has none did nothing. */
+static void read_load(const json_t *rows, struct reconcile_device *device)
+{
+    const json_t *row;
+    size_t i;
+
+    device->tells_load = json_is_array(rows);
+    json_array_foreach(rows, i, row)
+    {
+        json_int_t pid = json_integer_value(json_array_get(row, 0)),
+                   permille = json_integer_value(json_array_get(row, 1));
+        struct reconcile_process *process =
+            pid > 0 && pid <= INT32_MAX ? find_process(device, (int)pid) : NULL;
+
+        if (process && permille > process->busy_permille && permille <= 1000)
+            process->busy_permille = (unsigned)permille;
+    }
+}
+
 static void device_read(const json_t *object, struct reconcile_device *device)
 {
     const json_t *rows = json_object_get(object, "processes");
@@ -88,6 +109,8 @@ static void device_read(const json_t *object, struct reconcile_device *device)
         device_forget(device, problem ? problem : "NVML does not tell which processes use it");
     else if (!read_processes(rows, device))
         device_forget(device, "NVML's list of processes could not be read");
+    else
+        read_load(json_object_get(object, "utilization"), device);
 }
 
 static struct reconcile_device *find_device(const struct reconcile *reconcile, const uint8_t uuid[UUID_BYTES])
@@ -138,10 +161,47 @@ static uint64_t ledger_bytes(const struct client *client, unsigned d, const stru
     return 0;
 }
 
+/* The driver's word of the last second beside what was billed since the last comparison. */
+static void load_compare(struct client *client, unsigned d, unsigned busy_permille)
+{
+    const struct instance *instance = client->instance;
+    const struct ledger_slot_device *row = &instance->areas.ledger->slots[client->who.slot].devices[d];
+    uint64_t now_ns = clock_monotonic_ns(), billed_ns = __atomic_load_n(&row->billed_ns, __ATOMIC_RELAXED);
+    struct reconcile_load *load = &client->load[d];
+    uint64_t elapsed_ns = now_ns - load->looked_ns, billed_permille;
+    bool had_alarm = reconcile_alarm(instance);
+
+    if (load->looked_ns && elapsed_ns < RECONCILE_LOAD_MS * NS_PER_MS)
+        return;
+    billed_permille =
+        (uint64_t)((unsigned __int128)(billed_ns > load->billed_ns ? billed_ns - load->billed_ns : 0) * 1000 /
+                   elapsed_ns);
+    if (load->looked_ns && busy_permille > 2 * billed_permille + RECONCILE_OVER_PERMILLE)
+        load->over += load->over < RECONCILE_OVER;
+    else
+        load->over = 0;
+    load->looked_ns = now_ns;
+    load->billed_ns = billed_ns;
+    if (!had_alarm && reconcile_alarm(instance))
+        say("instance %s (%s): process %d keeps the device busy for %u %% of the time by the driver's word, "
+            "and was billed for %u %%",
+            instance->facts.id, instance->facts.name, client->who.process.pid, busy_permille / 10,
+            (unsigned)(billed_permille / 10));
+}
+
+bool reconcile_alarm(const struct instance *instance)
+{
+    for (const struct client *c = instance->clients; c; c = c->next)
+        for (unsigned d = 0; !c->dead && d < instance->facts.n_devices; d++)
+            if (c->load[d].over >= RECONCILE_OVER)
+                return true;
+    return false;
+}
+
 static void client_reconcile(struct client *client, unsigned d, const struct reconcile_device *device,
                              const struct ledger_slot_usage *rows, size_t n_rows)
 {
-    struct reconcile_process *process;
+    struct reconcile_process *process = NULL;
     struct reconcile_figure figure = {0};
 
     if (device && !device->problem[0] && client->who.process.pid > 0) {
@@ -154,6 +214,9 @@ static void client_reconcile(struct client *client, unsigned d, const struct rec
         figure.difference_bytes = (int64_t)(figure.driver_bytes - ledger_bytes(client, d, rows, n_rows));
     }
     client->driver[d] = figure;
+    if (figure.known && device->tells_load && !client->instance->orphaned &&
+        client->who.slot != LEDGER_NO_SLOT)
+        load_compare(client, d, process ? process->busy_permille : 0);
 }
 
 static void instance_reconcile(struct instance *instance, enum inventory_kind kind,
@@ -175,6 +238,36 @@ static void instance_reconcile(struct instance *instance, enum inventory_kind ki
     }
 }
 
+static bool any_cgroup(const struct daemon *daemon)
+{
+    for (const struct instance *i = daemon->instances; i; i = i->next)
+        if (i->facts.cgroup[0])
+            return true;
+    return false;
+}
+
+/* Who uses a device and is in an instance's control group, but went around our library. */
+static void rogues_find(struct daemon *daemon, struct reconcile_device *device)
+{
+    for (size_t i = 0; i < device->n_processes; i++) {
+        struct reconcile_process *process = &device->processes[i];
+        struct instance *instance;
+        char path[CGROUP_MAX], command[32];
+
+        if (process->limited || !cgroup_of_process(process->pid, path) ||
+            !(instance = cgroup_find(daemon, path)) || !instance_holds(instance, device->uuid))
+            continue;
+        strcpy(process->instance, instance->facts.id);
+        if (instance->rogue_said_pid == process->pid)
+            continue;
+        instance->rogue_said_pid = process->pid;
+        process_command(process->pid, command, sizeof(command));
+        say("instance %s (%s): process %d (%s) is in its control group and uses its device without being "
+            "limited",
+            instance->facts.id, instance->facts.name, process->pid, command);
+    }
+}
+
 void reconcile_receive(struct daemon *daemon, enum inventory_kind kind, const json_t *document,
                        const struct error *why)
 {
@@ -189,6 +282,9 @@ void reconcile_receive(struct daemon *daemon, enum inventory_kind kind, const js
     for (struct instance *i = daemon->instances; i; i = i->next)
         instance_reconcile(i, kind, rows);
     free(rows);
+    for (unsigned i = 0; any_cgroup(daemon) && i < daemon->reconcile.n_devices; i++)
+        if (daemon->reconcile.devices[i].kind == kind)
+            rogues_find(daemon, &daemon->reconcile.devices[i]);
     linger_receive(daemon, kind);
 }
 
@@ -200,7 +296,8 @@ static unsigned kinds_of(const struct instance *instance)
     const struct inventory *inventory = &instance->daemon->inventory;
     unsigned set = 0;
 
-    for (unsigned d = 0; instance->n_clients && d < instance->facts.n_devices; d++) {
+    for (unsigned d = 0; (instance->n_clients || instance->facts.cgroup[0]) && d < instance->facts.n_devices;
+         d++) {
         int number = inventory_find(inventory, instance->facts.devices[d].uuid);
 
         if (number >= 0)
@@ -293,22 +390,48 @@ struct reconcile_figure reconcile_sum(const struct instance *instance, unsigned 
     return sum;
 }
 
-static json_t *not_limited_json(const struct reconcile_device *device)
+static json_t *process_json(const struct reconcile_process *process)
+{
+    char command[32];
+    json_t *row;
+
+    process_command(process->pid, command, sizeof(command));
+    row = json_pack("{s:i, s:s}", "pid", process->pid, "command", command);
+    json_object_set_new(row, "driver_bytes",
+                        process->known ? json_integer((json_int_t)process->driver_bytes) : json_null());
+    return row;
+}
+
+static json_t *not_limited_json(const struct daemon *daemon, const struct reconcile_device *device)
 {
     json_t *rows = json_array();
 
     for (size_t i = 0; i < device->n_processes; i++) {
         const struct reconcile_process *process = &device->processes[i];
-        char command[32];
+        const struct instance *instance;
         json_t *row;
 
         if (process->limited)
             continue;
-        process_command(process->pid, command, sizeof(command));
-        row = json_pack("{s:i, s:s}", "pid", process->pid, "command", command);
-        json_object_set_new(row, "driver_bytes",
-                            process->known ? json_integer((json_int_t)process->driver_bytes) : json_null());
+        instance = process->instance[0] ? instance_find_by_id(daemon, process->instance) : NULL;
+        row = process_json(process);
+        json_object_set_new(row, "instance", instance ? json_string(instance->facts.name) : json_null());
         json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
+json_t *reconcile_rogue_json(const struct instance *instance)
+{
+    json_t *rows = json_array();
+
+    for (unsigned d = 0; d < instance->facts.n_devices; d++) {
+        const struct reconcile_device *device =
+            find_device(&instance->daemon->reconcile, instance->facts.devices[d].uuid);
+
+        for (size_t i = 0; device && i < device->n_processes; i++)
+            if (!device->processes[i].limited && !strcmp(device->processes[i].instance, instance->facts.id))
+                json_array_append_new(rows, process_json(&device->processes[i]));
     }
     return rows;
 }
@@ -332,5 +455,5 @@ void reconcile_describe(const struct daemon *daemon, const uint8_t uuid[UUID_BYT
     reconcile_set_figures(object, &sum);
     json_object_set_new(object, "driver_problem",
                         device && device->problem[0] ? json_string(device->problem) : json_null());
-    json_object_set_new(object, "not_limited", is_known ? not_limited_json(device) : json_null());
+    json_object_set_new(object, "not_limited", is_known ? not_limited_json(daemon, device) : json_null());
 }

@@ -13,12 +13,16 @@
 #include "base/error.h"
 #include "base/uuid.h"
 #include "daemon/inventory.h"
+#include "daemon/state.h"
 
 struct daemon;
 struct instance;
 
 enum {
-    RECONCILE_MS = 5000,       /* between two looks, while there are processes */
+    RECONCILE_MS = 5000,      /* between two looks, while there are processes */
+    RECONCILE_LOAD_MS = 2000, /* between two comparisons of work */
+    RECONCILE_OVER = 2,       /* in a row raise the alarm: a burst may be billed a look later */
+    RECONCILE_OVER_PERMILLE = 100,
     RECONCILE_FRESH_MS = 1000, /* a look is as good as a new one for that long */
 };
 
@@ -30,16 +34,27 @@ struct reconcile_figure {
     int64_t difference_bytes; /* driver_bytes less the ledger's figure at that moment */
 };
 
+/* What the driver says of a process's work beside what the gates billed it: for people alone, never for
+ * control. */
+struct reconcile_load {
+    uint64_t looked_ns, billed_ns; /* at the last comparison */
+    unsigned over;                 /* comparisons in a row in which the driver said much more */
+};
+
 struct reconcile_process {
     int pid;
-    bool known;   /* the driver tells its bytes */
-    bool limited; /* it belongs to an instance */
+    unsigned busy_permille; /* of the device, lately */
+    bool known;             /* the driver tells its bytes */
+    bool limited;           /* it is a client of an instance */
     uint64_t driver_bytes;
+    char instance[STATE_NAME_MAX]; /* id of the one whose control group it is in, though no client; "": none's
+                                    */
 };
 
 struct reconcile_device {
     uint8_t uuid[UUID_BYTES];
     enum inventory_kind kind;
+    bool tells_load;
     char problem[200]; /* why its processes are unknown; "" when they are known */
     size_t n_processes;
     struct reconcile_process *processes; /* by pid */
@@ -82,6 +97,14 @@ void reconcile_add(struct reconcile_figure *sum, const struct reconcile_figure *
 
 /* Sum of the processes of an instance on its device d; unknown when one of them is. */
 struct reconcile_figure reconcile_sum(const struct instance *instance, unsigned d);
+
+/* Whether a process of the instance works on a device much more than it pays for: the driver saw more than
+ * twice as much, and 10 points. */
+bool reconcile_alarm(const struct instance *instance);
+
+/* The processes in the instance's control group that use its devices without being its clients: `pid`,
+ * `command`, `driver_bytes` each. */
+json_t *reconcile_rogue_json(const struct instance *instance);
 
 /* Adds to the object of a device the sums over its instances, `driver_problem` and `not_limited`. */
 void reconcile_describe(const struct daemon *daemon, const uint8_t uuid[UUID_BYTES], json_t *object);

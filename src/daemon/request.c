@@ -8,14 +8,16 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/cgroup.h"
 #include "daemon/daemon.h"
 #include "daemon/grant.h"
 #include "daemon/instance.h"
 #include "daemon/memory.h"
 #include "daemon/reconcile.h"
 #include "daemon/request_read.h"
+#include "daemon/share_json.h"
 #include "daemon/tenant.h"
-#include "place/place.h"
+#include "place/offer.h"
 
 enum {
     LIST_PAGE = 128 /* instances in one answer, so that it fits a message */,
@@ -31,7 +33,7 @@ enum { REQUEST_PARKED = 1 };
 struct operation {
     const char *name;
     operation_fn run;
-    const char *members[10]; /* ends with NULL */
+    const char *members[17]; /* ends with NULL */
 };
 
 /* ---- waiting for the inventory ---- */
@@ -115,17 +117,20 @@ static json_t *device_json(const struct daemon *daemon, unsigned number)
     json_t *object;
     const struct inventory_device *device = inventory_at(&daemon->inventory, number);
     uint64_t reserved_bytes = instance_reserved_bytes(daemon, device->uuid, NULL);
+    unsigned reserved_permille = instance_reserved_permille(daemon, device->uuid, NULL);
     int n_instances = 0;
 
     for (const struct instance *i = daemon->instances; i; i = i->next)
         n_instances += instance_holds(i, device->uuid);
     object = json_pack(
-        "{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i}", "index", (int)number, "uuid", device->uuid_text,
-        "name", device->name, "kind", inventory_kind_name(device->kind), "pci_bus_id", device->pci_bus_id,
-        "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes, "memory_reserved_bytes",
-        (json_int_t)reserved_bytes, "memory_free_bytes",
+        "{s:i, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i}", "index", (int)number, "uuid",
+        device->uuid_text, "name", device->name, "kind", inventory_kind_name(device->kind), "pci_bus_id",
+        device->pci_bus_id, "memory_capacity_bytes", (json_int_t)device->memory_capacity_bytes,
+        "memory_reserved_bytes", (json_int_t)reserved_bytes, "memory_free_bytes",
         (json_int_t)place_free_bytes(device->memory_capacity_bytes, reserved_bytes), "memory_used_bytes",
-        (json_int_t)device->memory_used_bytes, "instance_count", n_instances);
+        (json_int_t)device->memory_used_bytes, "compute_reserved_permille", (int)reserved_permille,
+        "compute_free_permille", (int)place_free_permille(reserved_permille), "instance_count", n_instances);
+    share_device_describe(daemon, device->uuid, clock_monotonic_ns(), object);
     reconcile_describe(daemon, device->uuid, object);
     return object;
 }
@@ -135,14 +140,16 @@ static int op_device_list(struct conn *conn, const json_t *request, struct error
     const struct inventory *inventory = &conn->daemon->inventory;
     const char *software_devices;
     json_t *devices;
-    bool software;
+    bool software, fresh;
     int r;
 
     if (request_read_bool(request, "software", false, &software, err) < 0 ||
+        request_read_bool(request, "fresh", true, &fresh, err) < 0 ||
         request_read_text(request, "software_devices", SOFTWARE_DEVICES_MAX, false, &software_devices, err) <
             0)
         return -EINVAL;
-    refresh_sources(conn, true);
+    if (fresh)
+        refresh_sources(conn, true);
     r = await_sources(conn, request, software, err);
     if (r)
         return r;
@@ -170,13 +177,17 @@ static int read_create(struct conn *conn, const json_t *request, struct grant_re
                        struct error *err)
 {
     const char *name, *software_devices;
+    struct share_request share;
 
     if (request_read_text(request, "name", STATE_NAME_MAX, false, &name, err) < 0 ||
         request_read_text(request, "software_devices", SOFTWARE_DEVICES_MAX, false, &software_devices, err) <
             0 ||
         request_read_bool(request, "wait", false, &grant->wait, err) < 0 ||
         request_read_bool(request, "lease", true, &grant->lease, err) < 0 ||
-        request_read_memory(request, &grant->memory, err) < 0)
+        request_read_memory(request, &grant->memory, err) < 0 || request_read_share(request, &share, err) < 0)
+        return -EINVAL;
+    grant->share = share_terms_default;
+    if (share_terms_apply(&grant->share, &share, err) < 0)
         return -EINVAL;
     if (name && !instance_name_ok(name))
         return error_fail(err, -EINVAL,
@@ -190,6 +201,28 @@ static int read_create(struct conn *conn, const json_t *request, struct grant_re
     return 0;
 }
 
+/* A control group that the asker names for an instance is its own or below it; root may name any. */
+static int read_cgroup(struct conn *conn, const json_t *request, struct grant_request *grant,
+                       struct error *err)
+{
+    char own[CGROUP_MAX];
+    const char *text;
+    int r = request_read_text(request, "cgroup", CGROUP_MAX, false, &text, err);
+
+    if (r < 0 || !text)
+        return r;
+    if (!cgroup_ok(text))
+        return error_fail(
+            err, -EINVAL,
+            "'%.80s' is no control group; name one by its path below the root, as /proc/PID/cgroup does",
+            text);
+    if (conn->peer.uid != 0 && !(cgroup_of_process(conn->peer.pid, own) && cgroup_contains(own, text)))
+        return error_fail(err, -EPERM, "control group '%.80s' is not that of process %d, nor below it", text,
+                          conn->peer.pid);
+    strcpy(grant->cgroup, text);
+    return 0;
+}
+
 static int op_instance_create(struct conn *conn, const json_t *request, struct error *err)
 {
     struct inventory *inventory = &conn->daemon->inventory;
@@ -198,7 +231,7 @@ static int op_instance_create(struct conn *conn, const json_t *request, struct e
     bool software;
     int r = read_create(conn, request, &grant, err);
 
-    if (r < 0)
+    if (r < 0 || (r = read_cgroup(conn, request, &grant, err)) < 0)
         return r;
     refresh_sources(conn, false);
     r = await_sources(conn, request, false, err);
@@ -226,8 +259,7 @@ static int op_instance_create(struct conn *conn, const json_t *request, struct e
         r = grant_wait(conn->daemon, &grant, conn);
         if (r < 0)
             return error_fail(err, r, "vgpud is out of memory");
-        conn_event(conn, json_pack("{s:s, s:i, s:s}", "event", "instance.queued", "position", r, "reason",
-                                   err->text));
+        grant_tell_queued(conn, r, err->text);
         r = 0;
     }
     return r;
@@ -290,25 +322,29 @@ static int op_instance_show(struct conn *conn, const json_t *request, struct err
 static int op_instance_set(struct conn *conn, const json_t *request, struct error *err)
 {
     struct reservation_request memory;
+    struct share_request share;
     struct instance *instance = NULL;
     int r = named_instance(conn, request, &instance, err);
 
-    if (r < 0 || (r = tenant_refuse(conn, err)) < 0 || (r = request_read_memory(request, &memory, err)) < 0)
+    if (r < 0 || (r = tenant_refuse(conn, err)) < 0 || (r = request_read_memory(request, &memory, err)) < 0 ||
+        (r = request_read_share(request, &share, err)) < 0)
         return r;
-    if (memory.amount == RESERVATION_ALL_FREE)
-        return error_fail(err, -EINVAL,
-                          "nothing to set: 'memory_limit_bytes' or 'memory_limit_permille' is missing");
+    if (memory.amount == RESERVATION_ALL_FREE && share_request_is_empty(&share))
+        return error_fail(
+            err, -EINVAL,
+            "nothing to set: 'memory_limit_bytes' or 'memory_limit_permille' is missing, and so is all of "
+            "'compute_permille', 'policy', 'weight', 'priority' and 'time_slice_ns'");
     if (instance->stopping)
         return error_fail(err, -ESTALE, "instance '%s' is being stopped", instance->facts.name);
     if (instance->orphaned)
-        return error_fail(
-            err, -ESTALE,
-            "instance '%s' lost its account when vgpud was restarted; its limit cannot be changed any more",
-            instance->facts.name);
+        return error_fail(err, -ESTALE,
+                          "instance '%s' lost its account when vgpud and its keeper ended; its limits cannot "
+                          "be changed any more",
+                          instance->facts.name);
     r = await_sources(conn, request, false, err);
     if (r)
         return r;
-    r = grant_change(conn->daemon, instance, &memory, err);
+    r = grant_change(conn->daemon, instance, &memory, &share, err);
     if (r == 0)
         conn_answer(conn, json_pack("{s:o}", "instance", instance_json(instance, true)));
     return r;
@@ -331,16 +367,17 @@ static int op_instance_stop(struct conn *conn, const json_t *request, struct err
 
 static const struct operation operations[] = {
     {"daemon.status", op_daemon_status, {NULL}},
-    {"device.list", op_device_list, {"software", "software_devices"}},
+    {"device.list", op_device_list, {"software", "software_devices", "fresh"}},
     {"instance.create",
      op_instance_create,
      {"name", "devices", "memory_limit_bytes", "memory_limit_permille", "overcommit", "wait", "lease",
-      "software_devices"}},
+      "software_devices", "compute_permille", "policy", "weight", "priority", "time_slice_ns", "cgroup"}},
     {"instance.list", op_instance_list, {"after"}},
     {"instance.show", op_instance_show, {"instance", "fresh"}},
     {"instance.set",
      op_instance_set,
-     {"instance", "memory_limit_bytes", "memory_limit_permille", "overcommit"}},
+     {"instance", "memory_limit_bytes", "memory_limit_permille", "overcommit", "compute_permille", "policy",
+      "weight", "priority", "time_slice_ns"}},
     {"instance.stop", op_instance_stop, {"instance", "grace_ms"}},
 };
 

@@ -9,6 +9,7 @@
 #include "daemon/grant.h"
 #include "daemon/inventory.h"
 #include "daemon/reservation.h"
+#include "daemon/share_terms.h"
 
 int request_check_members(const json_t *request, const char *const *names, struct error *err)
 {
@@ -89,6 +90,41 @@ int request_read_memory(const json_t *request, struct reservation_request *ret_m
     else if (permille)
         memory.amount = RESERVATION_PERMILLE;
     *ret_memory = memory;
+    return 0;
+}
+
+/* ---- shares ---- */
+
+enum { NAME_BYTES = 64 };
+
+static int read_names(const json_t *request, struct share_request *share, struct error *err)
+{
+    const char *policy = NULL, *priority = NULL;
+
+    if (request_read_text(request, "policy", NAME_BYTES, false, &policy, err) < 0 ||
+        request_read_text(request, "priority", NAME_BYTES, false, &priority, err) < 0 ||
+        (policy && share_policy_parse(policy, &share->policy, err) < 0) ||
+        (priority && share_priority_parse(priority, &share->priority, err) < 0))
+        return -EINVAL;
+    share->has_policy = policy;
+    share->has_priority = priority;
+    return 0;
+}
+
+int request_read_share(const json_t *request, struct share_request *ret_share, struct error *err)
+{
+    struct share_request share = {0};
+    uint64_t compute_permille = 0, weight = 0;
+
+    if (request_read_count(request, "compute_permille", 1, 1000, 0, &compute_permille, err) < 0 ||
+        request_read_count(request, "weight", 1, SHARE_WEIGHT_MAX, 0, &weight, err) < 0 ||
+        request_read_count(request, "time_slice_ns", SHARE_TIME_SLICE_MIN_NS, SHARE_TIME_SLICE_MAX_NS, 0,
+                           &share.time_slice_ns, err) < 0 ||
+        read_names(request, &share, err) < 0)
+        return -EINVAL;
+    share.compute_permille = (uint32_t)compute_permille;
+    share.weight = (uint32_t)weight;
+    *ret_share = share;
     return 0;
 }
 

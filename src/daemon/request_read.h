@@ -12,6 +12,7 @@
 struct grant_request;
 struct inventory;
 struct reservation_request;
+struct share_request;
 
 /* Every member of request must be "op" or one of names (a NULL-terminated list): a member that is not
  * understood is refused, since leaving it out might grant what was not asked for. */
@@ -31,6 +32,9 @@ int request_read_text(const json_t *request, const char *name, size_t max_bytes,
 
 /* memory_limit_bytes or memory_limit_permille, and overcommit. */
 int request_read_memory(const json_t *request, struct reservation_request *ret_memory, struct error *err);
+
+/* compute_permille, policy, weight, priority, time_slice_ns; each may be absent. */
+int request_read_share(const json_t *request, struct share_request *ret_share, struct error *err);
 
 /* "devices": UUIDs or numbers of the inventory, or "nvidia" or "software" alone; absent: any. -EAGAIN: a text
  * that only a device of the software GPU could answer to, and that was not asked for its devices yet. */

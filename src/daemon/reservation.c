@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "place/place.h"
+#include "place/offer.h"
 
 uint64_t reservation_named_bytes(const struct reservation_request *request, uint64_t capacity_bytes)
 {

@@ -249,6 +249,7 @@ static void conn_dispatch(struct conn *conn, unsigned char *message, size_t byte
         return;
     }
     conn->busy = true;
+    conn->minor = header.minor;
     memory_set_failed(false);
     switch (header.type) {
     case CONTROL_JSON:
@@ -256,6 +257,9 @@ static void conn_dispatch(struct conn *conn, unsigned char *message, size_t byte
         break;
     case CONTROL_ATTACH:
         attach_receive(conn, message + sizeof(header), header.bytes);
+        break;
+    case CONTROL_REJOIN:
+        attach_receive_rejoin(conn, message + sizeof(header), header.bytes);
         break;
     case CONTROL_REAP:
         sweep_receive(conn, message + sizeof(header), header.bytes);

@@ -32,13 +32,15 @@ struct conn {
     int fd;
     uv_poll_t watch;
     struct fdpass_peer peer;
-    bool busy;   /* a request is being worked on: nothing more is read until it is answered */
-    bool ending; /* close once the output is sent */
+    unsigned minor; /* version of the last request */
+    bool busy;      /* a request is being worked on: nothing more is read until it is answered */
+    bool ending;    /* close once the output is sent */
     bool closing;
     json_t *parked;                /* a request that waits for the inventory */
     bool repeated;                 /* the request being worked on was parked before */
     struct grant_waiting *waiting; /* a request that waits for free memory */
     struct sweep sweep;            /* a reap request that waits */
+    unsigned n_instances;          /* whose lease it has, or for whose end it waits */
     unsigned n_output;
     struct conn_output *output, **output_tail;
 };

@@ -36,7 +36,7 @@ static bool is_exiting(struct client *client, uint64_t now_ns)
 static void instance_look(struct instance *instance, uint64_t now_ns)
 {
     if (reaper_reap_dead(instance))
-        instance_save_all(instance->daemon);
+        instance_save_later(instance);
     for (struct client *c = instance->clients; c; c = c->next)
         c->exiting = !c->dead && is_exiting(c, now_ns);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "ledger/client.h"
 #include "ledger/operation.h"
 #include "ledger/word.h"
@@ -102,7 +103,84 @@ void ledger_client_free(struct ledger_client *client)
         munmap((void *)client->limits, client->limits_bytes);
     if (client->ledger)
         munmap(client->ledger, client->ledger_bytes);
+    if (client->signals)
+        munmap(client->signals, sizeof(*client->signals));
     free(client);
+}
+
+/* Whether `fresh` may take the place of the limits in use: the same instance and devices. */
+static bool limits_match(const struct ledger_limits *limits, const struct ledger_limits *fresh)
+{
+    if (fresh->magic != LEDGER_LIMITS_MAGIC || fresh->major != LEDGER_MAJOR ||
+        fresh->area_bytes != limits->area_bytes || fresh->n_devices != limits->n_devices ||
+        memcmp(fresh->instance, limits->instance, sizeof(fresh->instance)) != 0)
+        return false;
+    for (unsigned i = 0; i < limits->n_devices; i++)
+        if (memcmp(fresh->devices[i].uuid, limits->devices[i].uuid, sizeof(fresh->devices[i].uuid)) != 0)
+            return false;
+    return true;
+}
+
+int ledger_client_limits_replace(struct ledger_client *client, int fd, uint64_t bytes)
+{
+    void *fresh, *at = (void *)client->limits;
+    int r;
+
+    if (bytes != client->limits_bytes)
+        return -EBADMSG;
+    r = area_map(fd, bytes, PROT_READ, &fresh);
+    if (r < 0)
+        return r;
+    if (!limits_match(client->limits, fresh))
+        r = -EBADMSG;
+    else if (mmap(at, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        r = error_errno();
+    munmap(fresh, bytes);
+    return r;
+}
+
+int ledger_client_signals_map(struct ledger_client *client, int fd, uint64_t bytes)
+{
+    int flags = fcntl(fd, F_GETFL), r;
+    bool writable = flags >= 0 && (flags & O_ACCMODE) == O_RDWR;
+    int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    struct ledger_signals *fresh;
+    void *map;
+
+    if (bytes < sizeof(*fresh))
+        return -EBADMSG;
+    r = area_map(fd, sizeof(*fresh), prot, &map);
+    if (r < 0)
+        return r;
+    fresh = map;
+    if (fresh->magic != LEDGER_SIGNALS_MAGIC || fresh->major != LEDGER_MAJOR) {
+        munmap(map, sizeof(*fresh));
+        return -EBADMSG;
+    }
+    if (!client->signals || (client->may_signal && !writable)) {
+        /* The others, if any, stay mapped: a thread may be writing there. */
+        client->may_signal = writable;
+        __atomic_store_n(&client->signals, fresh, __ATOMIC_RELEASE);
+        return 0;
+    }
+    /* Where the others were, so that no thread holds a pointer into nothing. */
+    if (mmap(client->signals, sizeof(*fresh), prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+        r = error_errno();
+    client->may_signal = writable;
+    munmap(map, sizeof(*fresh));
+    return r;
+}
+
+uint32_t ledger_own_generation(const struct ledger_client *client)
+{
+    return client->slot == LEDGER_OBSERVER
+               ? 0
+               : __atomic_load_n(&client->ledger->slots[client->slot].generation, __ATOMIC_RELAXED);
+}
+
+const char *ledger_instance(const struct ledger_client *client)
+{
+    return client->limits->instance;
 }
 
 int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[16])
@@ -113,22 +191,23 @@ int ledger_device_index(const struct ledger_client *client, const uint8_t uuid[1
     return -ENODEV;
 }
 
+static const struct operation_terms unlimited = {.limit_bytes = LEDGER_NO_LIMIT};
+
 static int client_apply(struct ledger_client *client, unsigned device, int64_t delta_bytes,
-                        uint64_t limit_bytes, uint64_t *ret_total_bytes)
+                        const struct operation_terms *terms, uint64_t *ret_total_bytes)
 {
-    const struct operation_terms terms = {.limit_bytes = limit_bytes};
     pthread_mutex_t *mutex = &client->locks[device].mutex;
     int r;
 
     pthread_mutex_lock(mutex);
-    r = operation_apply(client->ledger, device, client->slot, delta_bytes, &terms, ret_total_bytes);
+    r = operation_apply(client->ledger, device, client->slot, delta_bytes, terms, ret_total_bytes);
     pthread_mutex_unlock(mutex);
     return r;
 }
 
-int ledger_try_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
+static int try_reserve(struct ledger_client *client, unsigned device, uint64_t bytes, bool is_ahead)
 {
-    uint64_t limit_bytes;
+    struct operation_terms terms = {.is_peakless = is_ahead};
 
     if (!client_can_take(client, device))
         return -ENODEV;
@@ -136,20 +215,50 @@ int ledger_try_reserve(struct ledger_client *client, unsigned device, uint64_t b
         return -ESTALE;
     if (!bytes)
         return 0;
-    limit_bytes = ledger_limit_bytes(client, device);
-    if (limit_bytes > INT64_MAX)
-        limit_bytes = INT64_MAX;
-    if (bytes <= limit_bytes && client_apply(client, device, (int64_t)bytes, limit_bytes, NULL) == 0)
+    terms.limit_bytes = ledger_limit_bytes(client, device);
+    if (terms.limit_bytes > INT64_MAX)
+        terms.limit_bytes = INT64_MAX;
+    if (bytes <= terms.limit_bytes && client_apply(client, device, (int64_t)bytes, &terms, NULL) == 0)
         return 0;
     return -ENOMEM;
 }
 
-void ledger_deny(struct ledger_client *client, unsigned device)
+int ledger_try_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    return try_reserve(client, device, bytes, false);
+}
+
+int ledger_try_reserve_ahead(struct ledger_client *client, unsigned device, uint64_t bytes)
+{
+    return try_reserve(client, device, bytes, true);
+}
+
+void ledger_peak_look(struct ledger_client *client, unsigned device)
+{
+    if (client_can_take(client, device))
+        operation_peak_raise(&client->ledger->accounts[device], ledger_used_bytes(client, device));
+}
+
+static void note_denied(struct ledger_client *client, unsigned device, enum ledger_why why, const char *call,
+                        uint64_t bytes)
+{
+    ledger_note_set(&client->ledger->accounts[device].denied, clock_monotonic_ns(), why, client->slot, call,
+                    bytes, ledger_used_bytes(client, device), ledger_limit_bytes(client, device));
+}
+
+void ledger_deny(struct ledger_client *client, unsigned device, const char *call, uint64_t bytes)
 {
     if (!client_can_take(client, device))
         return;
     LEDGER_STEP("refused");
     __atomic_add_fetch(&client->ledger->accounts[device].denied_total, 1, __ATOMIC_RELAXED);
+    note_denied(client, device, LEDGER_WHY_LIMIT, call, bytes);
+}
+
+void ledger_deny_by_driver(struct ledger_client *client, unsigned device, const char *call, uint64_t bytes)
+{
+    if (client_can_take(client, device))
+        note_denied(client, device, LEDGER_WHY_DRIVER, call, bytes);
 }
 
 int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes)
@@ -157,7 +266,7 @@ int ledger_reserve(struct ledger_client *client, unsigned device, uint64_t bytes
     int r = ledger_try_reserve(client, device, bytes);
 
     if (r == -ENOMEM)
-        ledger_deny(client, device);
+        ledger_deny(client, device, "", bytes);
     return r;
 }
 
@@ -165,7 +274,7 @@ void ledger_release(struct ledger_client *client, unsigned device, uint64_t byte
 {
     if (!client_can_take(client, device) || !bytes)
         return;
-    client_apply(client, device, bytes > INT64_MAX ? -INT64_MAX : -(int64_t)bytes, LEDGER_NO_LIMIT, NULL);
+    client_apply(client, device, bytes > INT64_MAX ? -INT64_MAX : -(int64_t)bytes, &unlimited, NULL);
 }
 
 bool ledger_charge(struct ledger_client *client, unsigned device, uint64_t bytes)
@@ -176,8 +285,7 @@ bool ledger_charge(struct ledger_client *client, unsigned device, uint64_t bytes
         return false;
     if (!bytes)
         return ledger_used_bytes(client, device) <= ledger_limit_bytes(client, device);
-    client_apply(client, device, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, LEDGER_NO_LIMIT,
-                 &total_bytes);
+    client_apply(client, device, bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes, &unlimited, &total_bytes);
     return total_bytes <= ledger_limit_bytes(client, device);
 }
 

@@ -17,6 +17,8 @@ struct device_lock {
 struct ledger_client {
     const struct ledger_limits *limits;
     struct ledger *ledger;
+    struct ledger_signals *signals; /* NULL: none */
+    bool may_signal;
     size_t limits_bytes, ledger_bytes;
     uint32_t slot;
     unsigned n_devices;

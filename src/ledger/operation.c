@@ -80,7 +80,7 @@ static void intent_write(struct ledger_row *row, uint64_t sequence, int64_t delt
     ledger_store(&row->intent_sequence, sequence, "intent sequence");
 }
 
-static void peak_raise(struct ledger_account *account, uint64_t total_bytes)
+void operation_peak_raise(struct ledger_account *account, uint64_t total_bytes)
 {
     uint64_t peak = __atomic_load_n(&account->peak_bytes, __ATOMIC_RELAXED);
 
@@ -119,8 +119,8 @@ int operation_apply(struct ledger *ledger, unsigned device, uint32_t owner, int6
             break;
     }
     operation_finish(ledger, device, wanted.tag);
-    if (delta_bytes > 0 && !terms->is_transfer)
-        peak_raise(account, wanted.value);
+    if (delta_bytes > 0 && !terms->is_peakless)
+        operation_peak_raise(account, wanted.value);
     if (ret_total_bytes)
         *ret_total_bytes = wanted.value;
     return 0;

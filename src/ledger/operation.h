@@ -16,7 +16,7 @@
 struct operation_terms {
     uint64_t limit_bytes; /* refuse what would make the sum pass this; LEDGER_NO_LIMIT */
     unsigned attempts;    /* rounds against others who change the account meanwhile; 0: as many as it takes */
-    bool is_transfer;     /* bytes that the account knows already: no new peak */
+    bool is_peakless;     /* the bytes are in the account already, or reserved ahead: no new peak */
 };
 
 /* Adds delta_bytes to the row of owner (a slot, or LEDGER_OWNER_SHARED(index)) and to the account of device,
@@ -27,6 +27,9 @@ struct operation_terms {
  */
 int operation_apply(struct ledger *ledger, unsigned device, uint32_t owner, int64_t delta_bytes,
                     const struct operation_terms *terms, uint64_t *ret_total_bytes);
+
+/* The peak is at least that. */
+void operation_peak_raise(struct ledger_account *account, uint64_t total_bytes);
 
 /* Brings owner's row up to date: finishes the operation that the account names, if it is owner's. Returns the
  * row's bytes. */

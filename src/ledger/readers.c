@@ -29,14 +29,14 @@ void ledger_usage_read(const struct ledger *ledger, const struct ledger_limits *
 }
 
 /* A tenant chose these bytes: no control characters into somebody's terminal. */
-static void command_copy(const char *shared, char *ret_command, size_t bytes)
+void ledger_text_copy(const char *shared, char *ret_text, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++) {
         char c = __atomic_load_n(&shared[i], __ATOMIC_RELAXED);
 
-        ret_command[i] = c == '\0' || (c >= ' ' && c <= '~') ? c : '?';
+        ret_text[i] = c == '\0' || (c >= ' ' && c <= '~') ? c : '?';
     }
-    ret_command[bytes - 1] = '\0';
+    ret_text[bytes - 1] = '\0';
 }
 
 static void slot_read(const struct ledger *ledger, uint32_t index, struct ledger_slot_usage *ret_row)
@@ -47,7 +47,7 @@ static void slot_read(const struct ledger *ledger, uint32_t index, struct ledger
     ret_row->slot = index;
     ret_row->kind = __atomic_load_n(&slot->kind, __ATOMIC_RELAXED);
     ret_row->pid = pid > 0 ? pid : 0;
-    command_copy(slot->command, ret_row->command, sizeof(ret_row->command));
+    ledger_text_copy(slot->command, ret_row->command, sizeof(ret_row->command));
     for (unsigned d = 0; d < LEDGER_DEVICES_MAX; d++) {
         /* A row follows its account by one operation, so it may be ahead for a moment; nobody holds more than
          * all do. */
@@ -61,7 +61,7 @@ size_t ledger_slots_read(const struct ledger *ledger, struct ledger_slot_usage *
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < LEDGER_SLOTS_MAX; i++) {
+    for (uint32_t i = 0, mark = slots_mark(ledger); i < mark; i++) {
         if (__atomic_load_n(&ledger->slots[i].state, __ATOMIC_ACQUIRE) != LEDGER_SLOT_LIVE)
             continue;
         if (n < max)
@@ -75,7 +75,7 @@ size_t ledger_shared_read(const struct ledger *ledger, struct ledger_shared_usag
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < LEDGER_SHARED_MAX; i++) {
+    for (uint32_t i = 0, mark = shared_mark(ledger); i < mark; i++) {
         const struct ledger_shared *entry = &ledger->shared[i];
         uint32_t device = __atomic_load_n(&entry->device, __ATOMIC_RELAXED);
 

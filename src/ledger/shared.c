@@ -63,7 +63,7 @@ static bool is_held(const struct ledger_shared *entry)
  */
 static void aliases_free(struct ledger *ledger, uint32_t index, uint64_t use)
 {
-    for (uint32_t i = 0; i < LEDGER_SHARED_MAX; i++) {
+    for (uint32_t i = 0, mark = shared_mark(ledger); i < mark; i++) {
         struct ledger_shared *alias = &ledger->shared[i];
         uint64_t state = __atomic_load_n(&alias->state, __ATOMIC_SEQ_CST);
 
@@ -141,12 +141,12 @@ int shared_reap(struct ledger *ledger, unsigned n_devices, uint32_t slot, unsign
 {
     int r;
 
-    for (uint32_t i = 0; i < LEDGER_SHARED_MAX; i++) {
+    for (uint32_t i = 0, mark = shared_mark(ledger); i < mark; i++) {
         r = claims_end(ledger, n_devices, i, slot, attempts);
         if (r < 0)
             return r;
     }
-    for (uint32_t i = 0; i < LEDGER_SHARED_MAX; i++) {
+    for (uint32_t i = 0, mark = shared_mark(ledger); i < mark; i++) {
         if (shared_has_holder(&ledger->shared[i], slot))
             shared_holder_clear(&ledger->shared[i], slot);
         /* Also where the bit was clear: the process may have died between clearing it and what follows. */

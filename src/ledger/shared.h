@@ -30,6 +30,23 @@ static inline uint64_t shared_state(unsigned kind, uint32_t slot, uint64_t use)
     return kind | (uint64_t)slot << 8 | use << 24;
 }
 
+/* Entries from here on were never in use. Raised before one is, so nobody misses one; a tenant that lowers it hides what its own instance
+ * holds. The area is large, and pages that nobody reads take no memory. */
+static inline uint32_t shared_mark(const struct ledger *ledger)
+{
+    uint32_t mark = __atomic_load_n(&ledger->shared_mark, __ATOMIC_SEQ_CST);
+
+    return mark < LEDGER_SHARED_MAX ? mark : LEDGER_SHARED_MAX;
+}
+
+/* The same of slots, by vgpud's hand. */
+static inline uint32_t slots_mark(const struct ledger *ledger)
+{
+    uint32_t mark = __atomic_load_n(&ledger->slots_mark, __ATOMIC_SEQ_CST);
+
+    return mark < LEDGER_SLOTS_MAX ? mark : LEDGER_SLOTS_MAX;
+}
+
 /* True: the entry was in state `from` and is in state `to` now. */
 bool shared_state_change(struct ledger_shared *entry, uint64_t from, uint64_t to, const char *what);
 

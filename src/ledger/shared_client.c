@@ -60,10 +60,10 @@ static int entry_resolve(const struct ledger *ledger, uint32_t index, uint64_t s
 static int key_find(const struct ledger *ledger, const uint64_t key[2], uint32_t except,
                     struct found *ret_found)
 {
-    uint32_t mark = __atomic_load_n(&ledger->shared_mark, __ATOMIC_SEQ_CST);
+    uint32_t mark = shared_mark(ledger);
     int answer = -ENOENT;
 
-    for (uint32_t i = 0; i < mark && i < LEDGER_SHARED_MAX; i++) {
+    for (uint32_t i = 0; i < mark; i++) {
         const struct ledger_shared *entry = &ledger->shared[i];
         uint64_t state = __atomic_load_n(&entry->state, __ATOMIC_SEQ_CST);
         int r;
@@ -130,7 +130,7 @@ static int entry_claim(struct ledger_client *client, const uint64_t key[2], stru
  * limit. Too high for a moment is covered by what moves. */
 static void bytes_transfer(struct ledger_client *client, unsigned device, uint32_t index, uint64_t bytes)
 {
-    const struct operation_terms terms = {.limit_bytes = LEDGER_NO_LIMIT, .is_transfer = true};
+    const struct operation_terms terms = {.limit_bytes = LEDGER_NO_LIMIT, .is_peakless = true};
 
     ledger_moving_add(client, device, bytes);
     operation_apply(client->ledger, device, LEDGER_OWNER_SHARED(index), (int64_t)bytes, &terms, NULL);

@@ -200,7 +200,7 @@ static int reservation_settle(struct charge *charge, uint64_t bytes)
     int r = 0;
 
     if (bytes > reserved)
-        r = charge_reserve(charge->client, charge->device, bytes - reserved);
+        r = charge_reserve(charge->client, charge->device, bytes - reserved, charge->call);
     else
         ledger_release(charge->client, (unsigned)charge->device, reserved - bytes);
     if (r == 0)
@@ -250,7 +250,7 @@ static CUresult array_end(struct charge *charge, CUresult result, const struct k
     if (result || !client || !(array) || !(descriptor))                                                      \
         return result ? result : call;                                                                       \
     shape = (CUDA_ARRAY3D_DESCRIPTOR){__VA_ARGS__};                                                          \
-    result = charge_begin(&charge, shape_bytes(&shape, levels), TABLE_ARRAY);                                \
+    result = charge_begin(&charge, __func__, shape_bytes(&shape, levels), TABLE_ARRAY);                      \
     if (result)                                                                                              \
         return result;                                                                                       \
     result = call;                                                                                           \

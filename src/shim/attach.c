@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/fdpass.h"
@@ -62,25 +61,30 @@ static uint32_t image_id(void)
     return id ? id : 1;
 }
 
-static int waits_set(int sock, unsigned wait_ms)
-{
-    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-
-    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
-        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
-        return -errno;
-    return 0;
-}
-
 static int request_send(int sock, const char *instance, enum control_client_kind kind)
 {
     struct control_attach request = {.kind = kind, .image = image_id()};
-    int r = waits_set(sock, ANSWER_WAIT_MS);
 
     if (strlen(instance) >= sizeof(request.instance))
         return -ENAMETOOLONG;
     strcpy(request.instance, instance);
-    return r < 0 ? r : control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
+    return control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
+}
+
+/* Whether the answer is one to an attach, with its descriptors: limits, ledger, and signals from a vgpud that
+ * has them. */
+static bool is_attached(const struct control_header *header, int n_fds)
+{
+    return header->type == CONTROL_ATTACHED && header->bytes >= CONTROL_ATTACHED_1_0_BYTES &&
+           (n_fds == 2 || n_fds == 3);
+}
+
+/* A process without the signals goes on without them. */
+static void signals_take(struct ledger_client *client, const struct control_header *header,
+                         const struct control_attached *body, const int *fds, int n_fds)
+{
+    if (n_fds == 3 && header->bytes >= sizeof(*body))
+        ledger_client_signals_map(client, fds[2], body->signals_bytes);
 }
 
 /* Turns the answer into a client. The descriptors stay the caller's. */
@@ -100,18 +104,20 @@ static int answer_take(union answer *answer, ssize_t bytes, const int *fds, int 
         snprintf(text, text_bytes, "%.*s", (int)sizeof(answer->error.body.text) - 1, answer->error.body.text);
         return answer->error.body.code < 0 ? answer->error.body.code : -EPROTO;
     }
-    if (header.type != CONTROL_ATTACHED || header.bytes < sizeof(answer->attached.body) || n_fds != 2) {
+    if (!is_attached(&header, n_fds)) {
         snprintf(text, text_bytes, "vgpud's answer is not one to an attach");
         return -EBADMSG;
     }
     r = ledger_client_new(fds[0], fds[1], answer->attached.body.limits_bytes,
                           answer->attached.body.ledger_bytes, answer->attached.body.slot, ret_client);
-    if (r == -EPROTO || r == -EBADMSG)
+    if (r == 0)
+        signals_take(*ret_client, &header, &answer->attached.body, fds, n_fds);
+    else if (r == -EPROTO || r == -EBADMSG)
         snprintf(text, text_bytes,
                  "the account that vgpud sent %s: end vgpud when nothing runs, and start anew",
                  r == -EPROTO ? "is of another version of vgpu than this library"
                               : "is not one, or could shrink under the program");
-    else if (r < 0)
+    else
         snprintf(text, text_bytes, "the account that vgpud sent cannot be used: %s", strerror(-r));
     return r;
 }
@@ -149,7 +155,7 @@ int attach_open(const char *instance, enum control_client_kind kind, struct ledg
         snprintf(text, text_bytes, "the path of vgpud's socket is too long");
         return r;
     }
-    sock = control_connect(path);
+    sock = control_connect_within(path, ANSWER_WAIT_MS);
     if (sock < 0) {
         snprintf(text, text_bytes, "cannot reach vgpud at %s: %s", path, strerror(-sock));
         return sock;
@@ -158,6 +164,63 @@ int attach_open(const char *instance, enum control_client_kind kind, struct ledg
     close(sock);
     return r;
 }
+
+/* ---- after a restart of vgpud ---- */
+
+static int rejoin_send(int sock, const struct ledger_client *client)
+{
+    struct control_rejoin request = {.slot = ledger_own_slot_index(client),
+                                     .slot_generation = ledger_own_generation(client),
+                                     .image = image_id()};
+
+    if (request.slot == LEDGER_OBSERVER)
+        return request_send(sock, ledger_instance(client), CONTROL_CLIENT_OBSERVER);
+    snprintf(request.instance, sizeof(request.instance), "%s", ledger_instance(client));
+    return control_send(sock, CONTROL_REJOIN, &request, sizeof(request), NULL, 0);
+}
+
+static int rejoin_take(struct ledger_client *client, union answer *answer, ssize_t bytes, const int *fds,
+                       int n_fds)
+{
+    const struct control_attached *body = &answer->attached.body;
+    struct control_header header;
+    int r = bytes <= 0 ? -EPROTO : control_check(answer, (size_t)bytes, &header);
+
+    if (r < 0)
+        return r;
+    if (!is_attached(&header, n_fds) || body->slot != ledger_own_slot_index(client))
+        return -EPROTO;
+    r = ledger_client_limits_replace(client, fds[0], body->limits_bytes);
+    if (r == 0)
+        signals_take(client, &header, body, fds, n_fds);
+    return r;
+}
+
+int attach_rejoin(struct ledger_client *client, unsigned wait_ms)
+{
+    int fds[FDPASS_MAX], n_fds = FDPASS_MAX, sock, r;
+    union answer answer;
+    char path[PATH_MAX];
+    ssize_t bytes;
+
+    r = socket_path(path, sizeof(path));
+    sock = r < 0 ? r : control_connect_within(path, wait_ms);
+    if (sock < 0)
+        return sock;
+    r = rejoin_send(sock, client);
+    if (r == 0) {
+        bytes = fdpass_recv(sock, &answer, sizeof(answer), fds, &n_fds, 0);
+        if (bytes < 0)
+            n_fds = 0;
+        r = rejoin_take(client, &answer, bytes, fds, n_fds);
+        for (int i = 0; i < n_fds; i++)
+            close(fds[i]);
+    }
+    close(sock);
+    return r;
+}
+
+/* ---- reaping ---- */
 
 int attach_reap(void)
 {
@@ -173,12 +236,10 @@ int attach_reap(void)
         return -EINVAL;
     strcpy(request.instance, instance);
     r = socket_path(path, sizeof(path));
-    sock = r < 0 ? r : control_connect(path);
+    sock = r < 0 ? r : control_connect_within(path, REAP_WAIT_MS);
     if (sock < 0)
         return sock;
-    r = waits_set(sock, REAP_WAIT_MS);
-    if (r == 0)
-        r = control_send(sock, CONTROL_REAP, &request, sizeof(request), NULL, 0);
+    r = control_send(sock, CONTROL_REAP, &request, sizeof(request), NULL, 0);
     if (r == 0) {
         bytes = fdpass_recv(sock, &answer, sizeof(answer), NULL, &no_fds, 0);
         r = bytes <= 0 ? -EPROTO : control_check(&answer, (size_t)bytes, &header);

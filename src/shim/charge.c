@@ -13,6 +13,7 @@
 #include "shim/overhead.h"
 #include "shim/physical.h"
 #include "shim/pool.h"
+#include "shim/rejoin.h"
 
 /* How a device takes memory: in granules, of which small requests share some, in blocks. So does the software
  * GPU; of NVIDIA's driver it is assumed. */
@@ -42,15 +43,26 @@ bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes)
     return used <= limit && bytes <= limit - used;
 }
 
-int charge_try(struct ledger_client *client, int device, uint64_t bytes)
+static int try_by(int (*reserve)(struct ledger_client *, unsigned, uint64_t), struct ledger_client *client,
+                  int device, uint64_t bytes)
 {
     int r;
 
     overhead_uncertain_add(device, bytes);
-    r = ledger_try_reserve(client, (unsigned)device, bytes);
+    r = reserve(client, (unsigned)device, bytes);
     if (r < 0)
         overhead_uncertain_sub(device, bytes);
     return r;
+}
+
+int charge_try(struct ledger_client *client, int device, uint64_t bytes)
+{
+    return try_by(ledger_try_reserve, client, device, bytes);
+}
+
+int charge_try_ahead(struct ledger_client *client, int device, uint64_t bytes)
+{
+    return try_by(ledger_try_reserve_ahead, client, device, bytes);
 }
 
 /* While others of the instance are between a reservation and the driver's answer, or in the middle of a free,
@@ -75,7 +87,7 @@ static int reserve_patiently(struct ledger_client *client, int device, uint64_t 
 
 /* Before a refusal: this process's pools give back what they keep without need, as a full device would make
  * them; then vgpud is asked to take back what dead processes of the instance hold. */
-static int reserve_slow(struct ledger_client *client, int device, uint64_t bytes)
+static int reserve_slow(struct ledger_client *client, int device, uint64_t bytes, const char *call)
 {
     const int errno_before = errno;
     int r;
@@ -88,12 +100,12 @@ static int reserve_slow(struct ledger_client *client, int device, uint64_t bytes
     if (r == -ENOMEM && attach_reap() == 0)
         r = reserve_patiently(client, device, bytes, WAIT_NS);
     if (r == -ENOMEM)
-        ledger_deny(client, (unsigned)device);
+        ledger_deny(client, (unsigned)device, call, bytes);
     errno = errno_before;
     return r;
 }
 
-int charge_reserve(struct ledger_client *client, int device, uint64_t bytes)
+int charge_reserve(struct ledger_client *client, int device, uint64_t bytes, const char *call)
 {
     static int said;
     int r;
@@ -104,8 +116,9 @@ int charge_reserve(struct ledger_client *client, int device, uint64_t bytes)
                      "is 0 bytes");
         return -ENOMEM;
     }
+    rejoin_if_stale(client);
     r = charge_try(client, device, bytes);
-    return r == -ENOMEM ? reserve_slow(client, device, bytes) : r;
+    return r == -ENOMEM ? reserve_slow(client, device, bytes, call) : r;
 }
 
 /* A small request need not bring a granule when one that is there has room. */
@@ -115,7 +128,7 @@ static bool fits_into_granule(const struct charge *charge, uint64_t bytes)
            table_granule_has_room(charge->context, charge->door, GRANULE_BYTES, round_up(bytes, BLOCK_BYTES));
 }
 
-CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door door)
+CUresult charge_begin(struct charge *charge, const char *call, uint64_t bytes, enum table_door door)
 {
     CUresult result = shim_limit(&charge->client);
 
@@ -126,12 +139,13 @@ CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door doo
         result = real(cuCtxGetCurrent)(&charge->context);
     if (result)
         return result;
+    charge->call = call;
     charge->door = door;
     charge->reserved_bytes = round_up(bytes, GRANULE_BYTES);
     if (charge->device >= 0 && !charge_fits(charge->client, charge->device, charge->reserved_bytes) &&
         fits_into_granule(charge, bytes))
         charge->reserved_bytes = 0;
-    return shim_result(charge_reserve(charge->client, charge->device, charge->reserved_bytes));
+    return shim_result(charge_reserve(charge->client, charge->device, charge->reserved_bytes, charge->call));
 }
 
 /* ---- small allocations: which granules they lie in ---- */
@@ -202,7 +216,8 @@ static int reservation_settle(struct charge *charge, uint64_t bytes)
 {
     uint64_t reserved = charge->reserved_bytes;
 
-    if (bytes > reserved && charge_reserve(charge->client, charge->device, bytes - reserved) < 0)
+    if (bytes > reserved &&
+        charge_reserve(charge->client, charge->device, bytes - reserved, charge->call) < 0)
         return -ENOMEM;
     if (bytes < reserved)
         ledger_release(charge->client, (unsigned)charge->device, reserved - bytes);
@@ -244,6 +259,8 @@ CUresult charge_end(struct charge *charge, CUresult result, uint64_t address, ui
         return result;
     if (result != CUDA_SUCCESS) {
         reservation_cancel(charge);
+        if (result == CUDA_ERROR_OUT_OF_MEMORY)
+            ledger_deny_by_driver(charge->client, (unsigned)charge->device, charge->call, bytes);
         return result;
     }
     entry.shares = bytes <= SMALL_MAX_BYTES;

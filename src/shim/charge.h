@@ -1,7 +1,7 @@
 /* Reserve, act, keep or release: the frame of every hook that allocates. Private to src/shim.
  *
  *     struct charge charge;
- *     if ((r = charge_begin(&charge, bytes, TABLE_DIRECT)))
+ *     if ((r = charge_begin(&charge, "cuMemAlloc_v2", bytes, TABLE_DIRECT)))
  *         return r;                                // refused: nothing was taken
  *     r = real(...)(&address, ...);
  *     return charge_end(&charge, r, address, bytes);
@@ -17,6 +17,7 @@
 
 struct charge {
     struct ledger_client *client; /* NULL: no limit, nothing to do */
+    const char *call;             /* of the driver API, for people; it stays */
     CUcontext context;
     int device; /* index in the instance */
     enum table_door door;
@@ -26,7 +27,7 @@ struct charge {
 /* Reserves the most that a request of bytes takes on the current context's device. Before it refuses, it
  * takes back what pools have let go of, and lets a small request through that fits into a granule which is
  * there. */
-CUresult charge_begin(struct charge *charge, uint64_t bytes, enum table_door door);
+CUresult charge_begin(struct charge *charge, const char *call, uint64_t bytes, enum table_door door);
 
 /* After the driver: when result is CUDA_SUCCESS, keeps what `bytes` at address took (which may be more than
  * was asked for: a pitch) and gives the rest back; else gives all back. Returns result, or
@@ -42,11 +43,13 @@ bool charge_fits(const struct ledger_client *client, int device, uint64_t bytes)
  * (overhead_uncertain_add), until the caller, having settled with the driver, calls overhead_uncertain_sub. 0
  * or negative errno, then nothing was taken. Before it refuses it looks whether that is right: it settles and
  * trims this process's pools and graph memory, waits for what is under way in the instance, and has dead
- * processes reaped. */
-int charge_reserve(struct ledger_client *client, int device, uint64_t bytes);
+ * processes reaped. call: of the driver API, for people. */
+int charge_reserve(struct ledger_client *client, int device, uint64_t bytes, const char *call);
 
 /* The same without looking twice: one attempt, which is not counted as a refusal. device: not -1. */
 int charge_try(struct ledger_client *client, int device, uint64_t bytes);
+/* That, for ledger_try_reserve_ahead. */
+int charge_try_ahead(struct ledger_client *client, int device, uint64_t bytes);
 
 /* bytes in granules of the device. */
 uint64_t charge_granules(uint64_t bytes);

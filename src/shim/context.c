@@ -5,6 +5,7 @@
 
 #include "shim/charge.h"
 #include "shim/deferred.h"
+#include "shim/gate.h"
 #include "shim/graph_charge.h"
 #include "shim/ipc.h"
 #include "shim/measure.h"
@@ -19,6 +20,7 @@ static void context_forget(struct ledger_client *client, CUcontext context)
     if (!context)
         return;
     charge_forget_context(client, context);
+    gate_forget_context(context);
     deferred_forget_context(client, context);
     ipc_forget_context(client, context);
     graph_settle_all(client);
@@ -38,7 +40,7 @@ static CUresult undo_context(void *context)
                                                                                                              \
     if (result || !client || !(created))                                                                     \
         return result ? result : real(name)(__VA_ARGS__);                                                    \
-    result = begin(&measure, device);                                                                        \
+    result = begin(&measure, device, __func__);                                                              \
     if (result)                                                                                              \
         return result;                                                                                       \
     result = real(name)(__VA_ARGS__);                                                                        \
@@ -152,10 +154,10 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
     if (result || !client || !context)
         return result ? result : real(cuDevicePrimaryCtxRetain)(context, device);
     if (primary_is_active(device)) {
-        result = measure_begin(&measure, device);
+        result = measure_begin(&measure, device, __func__);
         measure.device = -1; /* it is there and charged: one reference more costs nothing */
     } else {
-        result = measure_begin_context(&measure, device);
+        result = measure_begin_context(&measure, device, __func__);
     }
     if (result)
         return result;
@@ -254,7 +256,7 @@ CUresult cuCtxSetLimit(CUlimit limit, size_t value)
 
     if (result || !client)
         return result ? result : real(cuCtxSetLimit)(limit, value);
-    result = measure_begin_current(&measure);
+    result = measure_begin_current(&measure, __func__);
     if (result)
         return result;
     known = real(cuCtxGetLimit)(&old, limit) == CUDA_SUCCESS;

@@ -15,6 +15,7 @@
 #include "shim/attach.h"
 #include "shim/deferred.h"
 #include "shim/external.h"
+#include "shim/gate.h"
 #include "shim/ipc.h"
 #include "shim/origin.h"
 #include "shim/graph_charge.h"
@@ -113,6 +114,7 @@ static void forked_child(void)
     external_reset_in_child();
     graph_exec_reset_in_child();
     graph_charge_reset_in_child();
+    gate_reset_in_child();
 }
 
 static enum shim_mode refuse(const char *instance, const char *why, CUresult result)
@@ -133,7 +135,10 @@ static enum shim_mode attach_locked(const char *instance)
         return refuse(instance, "no memory to watch for forks", CUDA_ERROR_OUT_OF_MEMORY);
     fork_is_watched = true;
     r = attach_open(instance, CONTROL_CLIENT_PROCESS, &shim.client, why, sizeof(why));
-    return r < 0 ? refuse(instance, why, shim_result(r == -ENOMEM ? -EIO : r)) : SHIM_LIMITED;
+    if (r < 0)
+        return refuse(instance, why, shim_result(r == -ENOMEM ? -EIO : r));
+    gate_begin(shim.client);
+    return SHIM_LIMITED;
 }
 
 /* What opening and attaching do to errno is not the application's business. */

@@ -48,7 +48,7 @@ static int import_physical(struct ledger_client *client, const CUDA_EXTERNAL_MEM
             return -ENODEV;
         physical = physical_new(device, 0, PHYSICAL_NOT_SHARED);
         if (physical)
-            r = physical_grow(client, physical, charge_granules(description->size));
+            r = physical_grow(client, physical, charge_granules(description->size), "cuImportExternalMemory");
     }
     if (!physical)
         return -ENOMEM;

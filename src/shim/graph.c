@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #include "shim/charge.h"
+#include "shim/gate.h"
+#include "shim/gate_thread.h"
 #include "shim/graph_charge.h"
 #include "shim/graph_exec.h"
 #include "shim/shim.h"
@@ -86,7 +88,7 @@ static CUresult instantiation_begin(struct instantiation *instantiation, CUgraph
     instantiation->uploads = flags & CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD;
     return instantiation->uploads
                ? shim_result(graph_growth_begin(&instantiation->growth, instantiation->client,
-                                                &instantiation->needs, false))
+                                                &instantiation->needs, false, "cuGraphInstantiate"))
                : CUDA_SUCCESS;
 }
 
@@ -246,6 +248,8 @@ CUresult cuGraphExecDestroy(CUgraphExec handle)
     struct graph_exec *exec = NULL;
     CUresult result = shim_limit(&client);
 
+    if (!result && client)
+        gate_forget_graph(handle); /* its name may come again */
     if (result || !client || !graph_exec_any() || !(exec = graph_exec_take(handle)))
         return result ? result : real(cuGraphExecDestroy)(handle);
     result = real(cuGraphExecDestroy)(handle);
@@ -272,7 +276,7 @@ static CUresult launch(struct ledger_client *client, CUgraphExec exec, CUstream 
 
     if (!graph_exec_find(exec, &known))
         return driver_launch(exec, stream);
-    result = shim_result(graph_growth_begin(&growth, client, &known.needs, known.launched));
+    result = shim_result(graph_growth_begin(&growth, client, &known.needs, known.launched, "cuGraphLaunch"));
     if (result)
         return result;
     /* Before the driver: whoever else is at the limit must know of this one's memory (graph_charge.c). */
@@ -284,7 +288,37 @@ static CUresult launch(struct ledger_client *client, CUgraphExec exec, CUstream 
     return result;
 }
 
-#define LAUNCH(name, exec, stream)                                                                           \
+/* The frame of both launches: its time is paid for by what the graph cost before, and its memory where it has
+ * any. */
+#define LAUNCH(name, exec, on, per_thread)                                                                   \
+    struct ledger_client *client;                                                                            \
+    struct gate_ticket ticket;                                                                               \
+    CUresult result = shim_limit(&client);                                                                   \
+                                                                                                             \
+    if (result || !client)                                                                                   \
+        return result ? result : real(name)(exec, on);                                                       \
+    if (gate_pay(gate_key_graph(exec)))                                                                      \
+        return graph_exec_any() ? launch(client, exec, on, real(name)) : real(name)(exec, on);               \
+    gate_enter(&ticket, &(struct gate_work){.kind = GATE_GRAPH,                                              \
+                                            .call = #name,                                                   \
+                                            .stream = (on),                                                  \
+                                            .is_per_thread = (per_thread),                                   \
+                                            .object = (exec)});                                              \
+    result = graph_exec_any() ? launch(client, exec, on, real(name)) : real(name)(exec, on);                 \
+    gate_leave(&ticket, result);                                                                             \
+    return result
+
+CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
+{
+    LAUNCH(cuGraphLaunch, exec, stream, false);
+}
+
+CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream)
+{
+    LAUNCH(cuGraphLaunch_ptsz, exec, stream, true);
+}
+
+#define UPLOAD(name, exec, stream)                                                                           \
     struct ledger_client *client;                                                                            \
     CUresult result = shim_limit(&client);                                                                   \
                                                                                                              \
@@ -292,24 +326,14 @@ static CUresult launch(struct ledger_client *client, CUgraphExec exec, CUstream 
         return result ? result : real(name)(exec, stream);                                                   \
     return launch(client, exec, stream, real(name))
 
-CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
-{
-    LAUNCH(cuGraphLaunch, exec, stream);
-}
-
-CUresult cuGraphLaunch_ptsz(CUgraphExec exec, CUstream stream)
-{
-    LAUNCH(cuGraphLaunch_ptsz, exec, stream);
-}
-
 CUresult cuGraphUpload(CUgraphExec exec, CUstream stream)
 {
-    LAUNCH(cuGraphUpload, exec, stream);
+    UPLOAD(cuGraphUpload, exec, stream);
 }
 
 CUresult cuGraphUpload_ptsz(CUgraphExec exec, CUstream stream)
 {
-    LAUNCH(cuGraphUpload_ptsz, exec, stream);
+    UPLOAD(cuGraphUpload_ptsz, exec, stream);
 }
 
 CUresult cuDeviceGraphMemTrim(CUdevice device)

@@ -134,7 +134,7 @@ static bool all_have_theirs(struct ledger_client *client, int device)
 }
 
 static int need_reserve(struct ledger_client *client, const struct graph_need *need, bool launched,
-                        uint64_t *ret_bytes)
+                        const char *call, uint64_t *ret_bytes)
 {
     struct account *account = &accounts[need->device < 0 ? 0 : need->device];
     uint64_t bytes = need->bytes;
@@ -146,7 +146,7 @@ static int need_reserve(struct ledger_client *client, const struct graph_need *n
         else
             account_trim(client, need);
     }
-    r = charge_reserve(client, need->device, bytes);
+    r = charge_reserve(client, need->device, bytes, call);
     if (r < 0)
         return r;
     pthread_mutex_lock(&account->lock);
@@ -171,13 +171,13 @@ static void need_end(struct ledger_client *client, const struct graph_need *need
 }
 
 int graph_growth_begin(struct graph_growth *growth, struct ledger_client *client,
-                       const struct graph_needs *needs, bool launched)
+                       const struct graph_needs *needs, bool launched, const char *call)
 {
     growth->client = client;
     growth->needs = needs;
     __atomic_store_n(&some_charged, true, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < needs->n; i++) {
-        int r = need_reserve(client, &needs->of[i], launched, &growth->reserved_bytes[i]);
+        int r = need_reserve(client, &needs->of[i], launched, call, &growth->reserved_bytes[i]);
 
         if (r == 0)
             continue;

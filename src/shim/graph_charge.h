@@ -21,7 +21,7 @@ struct graph_growth {
  * what no graph uses is trimmed first. 0, or negative errno: refused. needs must stay where they are until
  * graph_growth_end. */
 int graph_growth_begin(struct graph_growth *growth, struct ledger_client *client,
-                       const struct graph_needs *needs, bool launched);
+                       const struct graph_needs *needs, bool launched, const char *call);
 
 /* After the driver, whatever it said: settles to the truth. A launch cannot be undone, so a device that took
  * more than was reserved is charged with it even beyond the limit; then the next allocation is refused. */

@@ -2,6 +2,7 @@
  * and neither is more than the device's own figure. A device that the instance has no part of shows 0. */
 #include <limits.h>
 
+#include "shim/rejoin.h"
 #include "shim/shim.h"
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -29,6 +30,7 @@ CUresult cuMemGetInfo_v2(size_t *free_bytes, size_t *total_bytes)
     result = shim_current_index(&device);
     if (result)
         return result;
+    rejoin_now_and_then(client);
     limit = limit_bytes(client, device);
     used = device < 0 ? 0 : ledger_used_bytes(client, (unsigned)device);
     if (total_bytes)
@@ -67,6 +69,7 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, CUdevice device)
     if (result || !client)
         return result ? result : real(cuDeviceTotalMem_v2)(bytes, device);
     result = real(cuDeviceTotalMem_v2)(bytes, device);
+    rejoin_if_stale(client);
     if (result == CUDA_SUCCESS && bytes)
         *bytes = least(*bytes, limit_bytes(client, shim_device_index(device)));
     return result;
@@ -80,6 +83,7 @@ CUresult cuDeviceTotalMem(unsigned int *bytes, CUdevice device)
     if (result || !client)
         return result ? result : real(cuDeviceTotalMem)(bytes, device);
     result = real(cuDeviceTotalMem)(bytes, device);
+    rejoin_if_stale(client);
     if (result == CUDA_SUCCESS && bytes)
         *bytes = (unsigned int)least(*bytes, limit_bytes(client, shim_device_index(device)));
     return result;

@@ -89,7 +89,7 @@ static int parts_charge(struct ledger_client *client, CUdeviceptr address, struc
         real(cuMemGetAddressRange_v2)(&base, &bytes, address) != CUDA_SUCCESS ||
         !(physical = physical_new(device, 0, PHYSICAL_NOT_SHARED)))
         return -ENOMEM;
-    r = physical_grow(client, physical, charge_granules(bytes));
+    r = physical_grow(client, physical, charge_granules(bytes), "cuIpcOpenMemHandle");
     if (r < 0) {
         physical_unref(client, physical);
         return r;

@@ -24,10 +24,10 @@ static CUresult measure_start(struct measure *measure, CUdevice ordinal)
     }
     /* Even nothing is too much where the instance has no part of the device, was stopped, or is over its
      * limit. */
-    r = charge_reserve(measure->client, measure->device, 0);
+    r = charge_reserve(measure->client, measure->device, 0, measure->call);
     if (r == 0 && ledger_used_bytes(measure->client, (unsigned)measure->device) >
                       ledger_limit_bytes(measure->client, (unsigned)measure->device)) {
-        ledger_deny(measure->client, (unsigned)measure->device);
+        ledger_deny(measure->client, (unsigned)measure->device, measure->call, 0);
         r = -ENOMEM;
     }
     if (r < 0)
@@ -36,11 +36,12 @@ static CUresult measure_start(struct measure *measure, CUdevice ordinal)
     return CUDA_SUCCESS;
 }
 
-CUresult measure_begin(struct measure *measure, CUdevice ordinal)
+CUresult measure_begin(struct measure *measure, CUdevice ordinal, const char *call)
 {
     CUresult result = shim_limit(&measure->client);
     const int kept_errno = errno;
 
+    measure->call = call;
     measure->device = -1;
     measure->prepaid_bytes = 0;
     if (!result && measure->client)
@@ -68,13 +69,13 @@ static int context_reserve(struct measure *measure)
 
     for (unsigned attempt = 0; r == -ENOMEM && attempt < RESERVE_ATTEMPTS; attempt++) {
         if (context_cost(measure, &measure->prepaid_bytes))
-            return charge_reserve(measure->client, measure->device, measure->prepaid_bytes);
+            return charge_reserve(measure->client, measure->device, measure->prepaid_bytes, measure->call);
         if (measure->prepaid_bytes) {
-            r = charge_try(measure->client, measure->device, measure->prepaid_bytes);
+            r = charge_try_ahead(measure->client, measure->device, measure->prepaid_bytes);
             continue;
         }
         /* Somebody has it all: when there is a byte again, more is known. */
-        r = charge_reserve(measure->client, measure->device, 1);
+        r = charge_reserve(measure->client, measure->device, 1, measure->call);
         if (r < 0)
             return r;
         ledger_release(measure->client, (unsigned)measure->device, 1);
@@ -84,9 +85,9 @@ static int context_reserve(struct measure *measure)
     return r;
 }
 
-CUresult measure_begin_context(struct measure *measure, CUdevice ordinal)
+CUresult measure_begin_context(struct measure *measure, CUdevice ordinal, const char *call)
 {
-    CUresult result = measure_begin(measure, ordinal);
+    CUresult result = measure_begin(measure, ordinal, call);
     int r;
 
     if (result || !measure->client)
@@ -114,15 +115,17 @@ static void prepaid_end(struct measure *measure, bool made)
     if (made && grown_bytes && grown_bytes <= INT64_MAX)
         ledger_context_bytes_set(measure->client, (unsigned)measure->device, grown_bytes);
     overhead_prepaid_end(measure->client, measure->device, measure->prepaid_bytes);
+    ledger_peak_look(measure->client, (unsigned)measure->device);
     ledger_moving_sub(measure->client, (unsigned)measure->device, measure->prepaid_bytes);
 }
 
-CUresult measure_begin_current(struct measure *measure)
+CUresult measure_begin_current(struct measure *measure, const char *call)
 {
     CUdevice ordinal;
     CUresult result = shim_limit(&measure->client);
     const int kept_errno = errno;
 
+    measure->call = call;
     measure->device = -1;
     measure->prepaid_bytes = 0;
     if (!result && measure->client && real(cuCtxGetDevice)(&ordinal) == CUDA_SUCCESS)
@@ -169,7 +172,7 @@ CUresult measure_end_creation(struct measure *measure, CUresult result, void *ob
         return result;
     }
     if (r == -ENOMEM)
-        ledger_deny(measure->client, (unsigned)measure->device);
+        ledger_deny(measure->client, (unsigned)measure->device, measure->call, 0);
     else
         shim_say("the driver's NVML does not say how much memory this process holds: its limit cannot be "
                  "kept, so it is refused a context or module");

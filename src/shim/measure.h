@@ -6,6 +6,7 @@
 #include "shim/shim.h"
 
 struct measure {
+    const char *call;             /* of the driver API, for people */
     struct ledger_client *client; /* NULL: no limit, nothing is measured */
     int device;                   /* index in the instance; -1: nothing is measured */
     CUdevice ordinal;
@@ -16,16 +17,16 @@ struct measure {
 
 /* Before a driver call that makes something on a device. CUDA_ERROR_OUT_OF_MEMORY when the instance has no
  * part of the device, or is over its limit already; the driver's code when ordinal is no device. */
-CUresult measure_begin(struct measure *measure, CUdevice ordinal);
+CUresult measure_begin(struct measure *measure, CUdevice ordinal, const char *call);
 
 /* The same for a context: reserves what the instance's contexts cost on this device. While nobody knows that
  * yet, reserves all that is left, so that contexts are made one after the other until the first one has told.
  */
-CUresult measure_begin_context(struct measure *measure, CUdevice ordinal);
+CUresult measure_begin_context(struct measure *measure, CUdevice ordinal, const char *call);
 
 /* The same on the current context's device. Without a current context nothing is measured: the driver will
  * refuse. */
-CUresult measure_begin_current(struct measure *measure);
+CUresult measure_begin_current(struct measure *measure, const char *call);
 
 /* Before a call that can only give back. */
 void measure_begin_destruction(struct measure *measure, struct ledger_client *client, CUdevice ordinal);

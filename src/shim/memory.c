@@ -21,7 +21,7 @@ CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t bytes)
 
     if (result || !client || !address)
         return result ? result : real(cuMemAlloc_v2)(address, bytes);
-    result = charge_begin(&charge, bytes, TABLE_DIRECT);
+    result = charge_begin(&charge, __func__, bytes, TABLE_DIRECT);
     if (result)
         return result;
     result = real(cuMemAlloc_v2)(address, bytes);
@@ -36,7 +36,7 @@ CUresult cuMemAlloc(CUdeviceptr_v1 *address, unsigned int bytes)
 
     if (result || !client || !address)
         return result ? result : real(cuMemAlloc)(address, bytes);
-    result = charge_begin(&charge, bytes, TABLE_DIRECT);
+    result = charge_begin(&charge, __func__, bytes, TABLE_DIRECT);
     if (result)
         return result;
     result = real(cuMemAlloc)(address, bytes);
@@ -51,7 +51,7 @@ CUresult cuMemAllocManaged(CUdeviceptr *address, size_t bytes, unsigned int flag
 
     if (result || !client || !address)
         return result ? result : real(cuMemAllocManaged)(address, bytes, flags);
-    result = charge_begin(&charge, bytes, TABLE_MANAGED);
+    result = charge_begin(&charge, __func__, bytes, TABLE_MANAGED);
     if (result)
         return result;
     result = real(cuMemAllocManaged)(address, bytes, flags);
@@ -67,15 +67,15 @@ static uint64_t area_bytes(uint64_t row_bytes, uint64_t rows)
 
 /* Reserves for rows of the pitch to be expected; when that does not fit, for the rows alone: the real pitch
  * decides afterwards. */
-static CUresult pitch_begin(struct charge *charge, uint64_t width_bytes, uint64_t height)
+static CUresult pitch_begin(struct charge *charge, const char *call, uint64_t width_bytes, uint64_t height)
 {
     uint64_t guess = width_bytes > UINT64_MAX - PITCH_GUESS_BYTES
                          ? UINT64_MAX
                          : (width_bytes + PITCH_GUESS_BYTES - 1) / PITCH_GUESS_BYTES * PITCH_GUESS_BYTES;
-    CUresult result = charge_begin(charge, area_bytes(guess, height), TABLE_DIRECT);
+    CUresult result = charge_begin(charge, call, area_bytes(guess, height), TABLE_DIRECT);
 
     if (result == CUDA_ERROR_OUT_OF_MEMORY && guess != width_bytes)
-        result = charge_begin(charge, area_bytes(width_bytes, height), TABLE_DIRECT);
+        result = charge_begin(charge, call, area_bytes(width_bytes, height), TABLE_DIRECT);
     return result;
 }
 
@@ -89,7 +89,7 @@ CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch_bytes, size_t wi
     if (result || !client || !address || !pitch_bytes)
         return result ? result
                       : real(cuMemAllocPitch_v2)(address, pitch_bytes, width_bytes, height, element_bytes);
-    result = pitch_begin(&charge, width_bytes, height);
+    result = pitch_begin(&charge, __func__, width_bytes, height);
     if (result)
         return result;
     result = real(cuMemAllocPitch_v2)(address, pitch_bytes, width_bytes, height, element_bytes);
@@ -106,7 +106,7 @@ CUresult cuMemAllocPitch(CUdeviceptr_v1 *address, unsigned int *pitch_bytes, uns
     if (result || !client || !address || !pitch_bytes)
         return result ? result
                       : real(cuMemAllocPitch)(address, pitch_bytes, width_bytes, height, element_bytes);
-    result = pitch_begin(&charge, width_bytes, height);
+    result = pitch_begin(&charge, __func__, width_bytes, height);
     if (result)
         return result;
     result = real(cuMemAllocPitch)(address, pitch_bytes, width_bytes, height, element_bytes);

@@ -23,7 +23,7 @@ static CUresult undo_library(void *library)
                                                                                                              \
     if (result || !client || !(loaded))                                                                      \
         return result ? result : real(name)(__VA_ARGS__);                                                    \
-    result = measure_begin_current(&measure);                                                                \
+    result = measure_begin_current(&measure, __func__);                                                      \
     if (result)                                                                                              \
         return result;                                                                                       \
     result = real(name)(__VA_ARGS__);                                                                        \
@@ -75,7 +75,7 @@ CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_optio
                                                                                                              \
     if (result || !client)                                                                                   \
         return result ? result : real(name)(__VA_ARGS__);                                                    \
-    result = measure_begin_current(&measure);                                                                \
+    result = measure_begin_current(&measure, __func__);                                                      \
     if (result)                                                                                              \
         return result;                                                                                       \
     result = real(name)(__VA_ARGS__);                                                                        \

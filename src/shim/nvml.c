@@ -19,6 +19,7 @@
 #include "ledger/ledger.h"
 #include "shim/attach.h"
 #include "shim/origin.h"
+#include "shim/rejoin.h"
 #include "shim/say.h"
 
 __attribute__((visibility("default"))) const char vgpu_shim_mark[] = "vgpu";
@@ -79,6 +80,8 @@ static nvmlReturn_t limit(enum mode *ret_mode)
         pthread_mutex_unlock(&slow_lock);
         errno = kept_errno;
     }
+    if (*ret_mode == MODE_LIMITED)
+        rejoin_if_stale(client);
     return result == NVML_SUCCESS && *ret_mode == MODE_REFUSED ? NVML_ERROR_NO_PERMISSION : result;
 }
 

@@ -63,9 +63,9 @@ void physical_left(int device, uint64_t bytes)
     overhead_uncertain_sub(device, bytes);
 }
 
-int physical_grow(struct ledger_client *client, struct physical *physical, uint64_t bytes)
+int physical_grow(struct ledger_client *client, struct physical *physical, uint64_t bytes, const char *call)
 {
-    int r = charge_reserve(client, physical->device, bytes);
+    int r = charge_reserve(client, physical->device, bytes, call);
 
     if (r < 0)
         return r;

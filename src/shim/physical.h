@@ -47,7 +47,7 @@ void physical_left(int device, uint64_t bytes);
 
 /* Charges bytes more for an import whose size showed only now. 0 or negative errno. The caller keeps others
  * from doing the same at a time. */
-int physical_grow(struct ledger_client *client, struct physical *physical, uint64_t bytes);
+int physical_grow(struct ledger_client *client, struct physical *physical, uint64_t bytes, const char *call);
 
 /* Gives back what goes beyond bytes. The same caller. */
 void physical_shrink(struct ledger_client *client, struct physical *physical, uint64_t bytes);

@@ -274,11 +274,11 @@ static bool room_claim_in(struct pool *pool, uint64_t bytes, uintptr_t stream, s
 }
 
 int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool,
-                      uint64_t bytes, uintptr_t stream)
+                      uint64_t bytes, uintptr_t stream, const char *call)
 {
     int r;
 
-    *growth = (struct pool_growth){.pool = pool, .wanted_bytes = block_bytes(bytes)};
+    *growth = (struct pool_growth){.pool = pool, .call = call, .wanted_bytes = block_bytes(bytes)};
     growth->bytes = bytes > UINT64_MAX - GROWTH_BYTES
                         ? UINT64_MAX
                         : (bytes + GROWTH_BYTES - 1) / GROWTH_BYTES * GROWTH_BYTES;
@@ -288,7 +288,7 @@ int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, 
             room_claim_in(pool, growth->wanted_bytes, stream, &growth->claimed))
             growth->bytes = 0;
     }
-    r = charge_reserve(client, pool->device, growth->bytes);
+    r = charge_reserve(client, pool->device, growth->bytes, call);
     pthread_mutex_lock(&pool->lock);
     if (r < 0) {
         room_give(&pool->room, growth->claimed);
@@ -344,7 +344,7 @@ int pool_growth_end(const struct pool_growth *growth, struct ledger_client *clie
     pthread_mutex_unlock(&pool->lock);
     overhead_uncertain_sub(pool->device, growth->bytes);
     if (r == -ENOMEM && address)
-        ledger_deny(client, (unsigned)pool->device);
+        ledger_deny(client, (unsigned)pool->device, growth->call, growth->wanted_bytes);
     return r;
 }
 

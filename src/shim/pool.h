@@ -43,7 +43,8 @@ struct pool *pool_add(CUmemoryPool handle, int device);
 
 struct pool_growth {
     struct pool *pool;
-    uint64_t bytes; /* reserved in the ledger */
+    const char *call; /* of the driver API, for people */
+    uint64_t bytes;   /* reserved in the ledger */
     uint64_t wanted_bytes, ends_before;
     struct room_extent claimed; /* or: room in the pool, so that it need not grow; bytes 0 if none */
 };
@@ -51,7 +52,7 @@ struct pool_growth {
 /* Reserves the most that the pool may grow by for an allocation of bytes in stream, or claims room in it. 0
  * or negative errno. */
 int pool_growth_begin(struct pool_growth *growth, struct ledger_client *client, struct pool *pool,
-                      uint64_t bytes, uintptr_t stream);
+                      uint64_t bytes, uintptr_t stream, const char *call);
 
 /* After the driver; address: of the allocation, 0 when it failed. Settles; *ret_chunk is for the table entry.
  * -ENOMEM: the pool grew past what the limit allows, the caller takes the allocation back. */

@@ -133,12 +133,15 @@ static CUresult pool_alloc(const struct flavour *flavour, struct ledger_client *
     if (pool->device == POOL_NOT_ON_DEVICE)
         return from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream)
                          : flavour->alloc(address, bytes, stream);
-    r = pool_growth_begin(&growth, client, pool, bytes, room_stream(flavour, stream));
+    r = pool_growth_begin(&growth, client, pool, bytes, room_stream(flavour, stream),
+                          from_pool ? "cuMemAllocFromPoolAsync" : "cuMemAllocAsync");
     if (r < 0)
         return shim_result(r);
     result = from_pool ? flavour->alloc_from_pool(address, bytes, handle, stream)
                        : flavour->alloc(address, bytes, stream);
     r = pool_growth_end(&growth, client, result ? 0 : *address, &chunk);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        ledger_deny_by_driver(client, (unsigned)pool->device, growth.call, bytes);
     if (result == CUDA_SUCCESS && (r < 0 || entry_add(&growth, *address, chunk) < 0)) {
         alloc_undo(flavour, client, pool, *address, stream);
         return CUDA_ERROR_OUT_OF_MEMORY;

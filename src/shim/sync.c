@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "shim/deferred.h"
+#include "shim/gate.h"
 #include "shim/graph_charge.h"
 #include "shim/overhead.h"
 #include "shim/pool.h"
@@ -21,14 +22,17 @@ static void waited(struct ledger_client *client, uintptr_t stream)
 #define WAIT(call, stream)                                                                                   \
     struct ledger_client *client;                                                                            \
     struct pool_slack slack;                                                                                 \
+    struct gate_marks marks;                                                                                 \
     CUresult result = shim_limit(&client);                                                                   \
                                                                                                              \
     if (result || !client)                                                                                   \
         return result ? result : call;                                                                       \
     pool_slack_begin(&slack);                                                                                \
+    gate_mark(&marks);                                                                                       \
     result = call;                                                                                           \
     if (result == CUDA_SUCCESS)                                                                              \
         waited(client, stream);                                                                              \
+    gate_waited(&marks);                                                                                     \
     pool_slack_end(&slack);                                                                                  \
     return result
 

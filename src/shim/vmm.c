@@ -246,7 +246,7 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
     if (!is_on_device(&properties->location))
         return create_nowhere(handle, bytes, properties, flags);
     device = shim_device_index(properties->location.id);
-    r = charge_reserve(client, device, taken_bytes);
+    r = charge_reserve(client, device, taken_bytes, __func__);
     if (r < 0)
         return shim_result(r);
     result = real(cuMemCreate)(handle, bytes, properties, flags);
@@ -254,6 +254,8 @@ CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t bytes,
         return create_keep(client, *handle, device, taken_bytes);
     ledger_release(client, (unsigned)device, taken_bytes);
     overhead_uncertain_sub(device, taken_bytes);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        ledger_deny_by_driver(client, (unsigned)device, __func__, bytes);
     return result;
 }
 
@@ -318,7 +320,7 @@ static int map_begin(struct ledger_client *client, struct physical *physical, ui
     end_bytes = charge_granules(end_bytes);
     if (end_bytes > physical->bytes &&
         __atomic_load_n(&physical->shared, __ATOMIC_ACQUIRE) == PHYSICAL_NOT_SHARED)
-        r = physical_grow(client, physical, end_bytes - physical->bytes);
+        r = physical_grow(client, physical, end_bytes - physical->bytes, "cuMemMap");
     if (r == 0)
         physical->maps_under_way++;
     pthread_mutex_unlock(&grow_lock);
@@ -515,7 +517,7 @@ static int import_foreign(struct ledger_client *client, CUmemGenericAllocationHa
     physical = physical_new(shim_device_index(properties.location.id), 0, PHYSICAL_NOT_SHARED);
     if (!physical)
         return -ENOMEM;
-    r = physical_grow(client, physical, charge_granules(file_bytes));
+    r = physical_grow(client, physical, charge_granules(file_bytes), "cuMemImportFromShareableHandle");
     if (r < 0) {
         free(physical);
         return r;
@@ -593,7 +595,7 @@ static void multicast_add(CUmemGenericAllocationHandle handle, const struct meas
 CUresult cuMulticastCreate(CUmemGenericAllocationHandle *handle, const CUmulticastObjectProp *properties)
 {
     struct measure measure;
-    CUresult result = measure_begin_current(&measure);
+    CUresult result = measure_begin_current(&measure, __func__);
 
     if (result || !measure.client)
         return result ? result : real(cuMulticastCreate)(handle, properties);

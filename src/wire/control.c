@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/fdpass.h"
 
 enum { SMALL_MESSAGE_BYTES = 1024 };
@@ -55,7 +57,18 @@ int control_send(int sock, enum control_type type, const void *body, size_t body
     return sent < 0 ? (int)sent : 0;
 }
 
-int control_connect(const char *path)
+static int waits_set(int sock, unsigned wait_ms)
+{
+    const struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+
+    if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+        setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+        return error_errno();
+    return 0;
+}
+
+/* wait_ms: 0 is for ever. */
+int control_connect_within(const char *path, unsigned wait_ms)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int sock, r;
@@ -65,14 +78,18 @@ int control_connect(const char *path)
     strcpy(address.sun_path, path);
     sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (sock < 0)
-        return -errno;
-    do
-        r = connect(sock, (const struct sockaddr *)&address, sizeof(address));
-    while (r < 0 && errno == EINTR);
+        return error_errno();
+    r = wait_ms ? waits_set(sock, wait_ms) : 0;
+    while (r == 0 && connect(sock, (const struct sockaddr *)&address, sizeof(address)) < 0)
+        r = errno == EINTR ? 0 : error_errno();
     if (r < 0) {
-        r = -errno;
         close(sock);
         return r;
     }
     return sock;
+}
+
+int control_connect(const char *path)
+{
+    return control_connect_within(path, 0);
 }

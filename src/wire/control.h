@@ -11,15 +11,16 @@
 #include <stdint.h>
 
 #define CONTROL_MAGIC UINT32_C(0x55504756) /* "VGPU" */
-enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 1, CONTROL_MESSAGE_MAX = 1 << 18, CONTROL_INSTANCE_MAX = 64 };
+enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 2, CONTROL_MESSAGE_MAX = 1 << 18, CONTROL_INSTANCE_MAX = 64 };
 
 enum control_type {
     CONTROL_JSON = 1,     /* request or answer as JSON */
     CONTROL_ERROR = 2,    /* answer: text for a person, struct control_error_body */
-    CONTROL_ATTACH = 3,   /* struct control_attach -> struct control_attached + 2 descriptors: limits, ledger */
+    CONTROL_ATTACH = 3,   /* struct control_attach -> struct control_attached + descriptors: limits, ledger; since 1.2: signals */
     CONTROL_ATTACHED = 4,
     CONTROL_REAP = 5,     /* since 1.1: struct control_reap -> struct control_reaped */
     CONTROL_REAPED = 6,
+    CONTROL_REJOIN = 7,   /* since 1.2: struct control_rejoin -> struct control_attached, as for an attach */
 };
 
 struct control_header {
@@ -52,6 +53,17 @@ struct control_attached {
     uint32_t slot_generation; /* of that slot */
     uint64_t limits_bytes, ledger_bytes; /* sizes to map */
     char instance[CONTROL_INSTANCE_MAX]; /* the id */
+    uint64_t signals_bytes;   /* since 1.2; 0: no third descriptor */
+};
+enum { CONTROL_ATTACHED_1_0_BYTES = offsetof(struct control_attached, signals_bytes) };
+
+/* vgpud was restarted: a process that has a slot asks for the areas as they are now, and keeps slot and ledger. Refused: -ENOENT, this vgpud
+ * does not know the instance; -ESTALE, it lost the account; -EPERM, the slot is not the peer's. */
+struct control_rejoin {
+    char instance[CONTROL_INSTANCE_MAX]; /* id or name */
+    uint32_t slot, slot_generation;
+    uint32_t image;           /* as in control_attach */
+    uint32_t reserved;        /* 0 */
 };
 
 /* Before memory is refused: takes back now what dead processes of the instance hold. Answered when that is done, within 50 ms; a
@@ -74,5 +86,7 @@ int control_send(int sock, enum control_type type, const void *body, size_t body
 
 /* Connects to vgpud's socket at path. Descriptor (close-on-exec, blocking) or negative errno. */
 int control_connect(const char *path);
+/* The same, where connecting and later each sending and receiving wait wait_ms at most (-EAGAIN then). */
+int control_connect_within(const char *path, unsigned wait_ms);
 
 #endif
