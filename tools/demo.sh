@@ -59,4 +59,14 @@ expect 0 vgpu instance list
 expect 0 vgpu device list
 
 echo
+echo "5. Compute shares: 70 % and 20 % of the device's time, at the same time; and what one of them used."
+show vgpu run --compute 70% --memory 1G -- "$app" --memory 3M --work 5 '&'
+vgpu run --compute 70% --memory 1G -- "$app" --memory 3M --work 5 >"$scratch/most.log" 2>&1 &
+pids+=($!)
+expect 0 vgpu run --compute 20% --memory 1G --usage -- "$app" --memory 3M --work 5
+wait "${pids[-1]}"
+sed 's/^/the one with 70 %: /' "$scratch/most.log"
+unset 'pids[-1]'
+
+echo
 echo "Done. Next: vgpu --help, docs/architecture.md"
