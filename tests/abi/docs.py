@@ -5,7 +5,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATH = re.compile(r"`((?:src|tests|tools|bench|docs|examples)/[A-Za-z0-9_./-]+)`")
+PATH = re.compile(r"`((?:src|tests|tools|bench|docs|examples|deploy)/[A-Za-z0-9_./-]+)`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 

@@ -66,6 +66,7 @@ def left_behind(place, files):
     found = place.json("instance", "list")["instances"]
     found += [f"{key}: {device[key]}" for key in ("memory_reserved_bytes", "memory_used_bytes", "instance_count") if device[key]]
     found += sorted(set(p.name for p in (place.dir / "run").iterdir()) - files)
+    found += sorted(p.name for p in (place.dir / "run/instances").iterdir())
     children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return found + [f"process {pid}" for pid in children]
 
@@ -74,7 +75,7 @@ def settled(place):
     """A place whose daemons run, and the names of their files."""
     place.vgpu("run", "--memory", "1G", "--device", "software", "--", "true")
     place.json("device", "list", "--all")
-    return set(p.name for p in (place.dir / "run").iterdir()) | {"vgpud.state"}
+    return set(p.name for p in (place.dir / "run").iterdir())
 
 
 def refused(place, files, args, status, said):
@@ -122,10 +123,10 @@ def sums_over_the_device_are_refused():
 def a_state_file_that_cannot_be_used_is_set_aside():
     uid = os.geteuid()
     rows = [
-        ("cut short", '{"format":"vgpud-state","vers', "it is not JSON: line 1: "),
+        ("cut short", '{"format":"vgpud-instance","vers', "it is not JSON: line 1: "),
         ("no state file", '{"format":"something","version":1}', "this is not a state file of vgpud"),
-        ("of another version", '{"format":"vgpud-state","version":2,"boot_id":"x","instances":[]}', "its version is not 1"),
-        ("with half an instance", '{"format":"vgpud-state","version":1,"boot_id":"x","instances":[{"id":"v1"}]}', "instance 0 in it is malformed"),
+        ("of another version", '{"format":"vgpud-instance","version":1,"boot_id":"x"}', "its version is not 2"),
+        ("with half an instance", '{"format":"vgpud-instance","version":2,"boot_id":"x","id":"v1"}', "the instance in it is malformed"),
         ("a directory", None, f"it is not a plain file of uid {uid}"),
     ]
     if uid == 0:
@@ -133,8 +134,9 @@ def a_state_file_that_cannot_be_used_is_set_aside():
     for what, text, why in rows:
         place = Place("memory=4G,time=asap")
         run = place.dir / "run"
-        run.mkdir(mode=0o700)
-        state = run / "vgpud.state"
+        (run / "instances").mkdir(mode=0o700, parents=True)
+        run.chmod(0o700)
+        state = run / "instances/v001122334455.json"
         if text is None:
             state.mkdir()
         else:
@@ -145,7 +147,7 @@ def a_state_file_that_cannot_be_used_is_set_aside():
         lines = [x.split(": ", 1)[1] for x in (run / "vgpud.log").read_text().splitlines() if "state file" in x]
         said = f"state file {state} is not usable ({why}", f"); set aside as {state}.aside"  # between them are words of the JSON library
         ok(len(lines) == 1 and lines[0].startswith(said[0]) and lines[0].endswith(said[1]), f"says so in one line: {why}") or print(f"# {lines}")
-        ok((run / "vgpud.state.aside").exists(), "and keeps it aside")
+        ok((run / "instances/v001122334455.json.aside").exists(), "and keeps it aside")
         place.close()
 
 

@@ -4,6 +4,7 @@
  *   release MIB   "ok"
  *   used          "OWN INSTANCE LIMIT", in MiB
  *   exec          attaches again as another program of the same process
+ *   rejoin        asks for the areas of a vgpud that was restarted
  *   linger        "ok", then its first thread ends and another one stays
  *   quit          ends, as the end of input does
  * It begins with "ready" or with the daemon's words for why not (exit status 1).
@@ -11,9 +12,10 @@
  * --json TEXT        sends one request and prints the answer
  * --version-major N  sends a request of another version and prints the answer
  * --garbage          sends what is no message; exit status 0 when each was refused
+ * --rejoin SLOT GENERATION  claims a slot of VGPU_INSTANCE; prints the refusal
  * --reap             asks for the dead of VGPU_INSTANCE to be reaped, prints "reaped N"
- * --reap-race N      N times: a tenant with memory is killed, and once it has let go of its descriptors the dead
- *                    are reaped; prints how often the ledger was not empty then
+ * --reap-race N      N times: a tenant with memory is killed, and once it has let go of its descriptors the
+ * dead are reaped; prints how often the ledger was not empty then
  * --flood N          opens N connections, says how many were refused, and keeps the others until its input
  * ends */
 #include <errno.h>
@@ -45,13 +47,15 @@ static int control_socket(void)
 }
 
 /* Receives one message and prints it when it is an error or JSON. Returns its type, 0 at the end. */
-static int receive(int sock, struct control_attached *ret_attached, int fds[2])
+static int receive(int sock, struct control_attached *ret_attached, int fds[3])
 {
     static unsigned char message[CONTROL_MESSAGE_MAX];
     struct control_header header;
-    int n_fds = 2;
-    ssize_t n = fdpass_recv(sock, message, sizeof(message) - 1, fds, &n_fds, 0);
+    int n_fds = 3;
+    ssize_t n;
 
+    fds[2] = -1; /* what an older vgpud does not send */
+    n = fdpass_recv(sock, message, sizeof(message) - 1, fds, &n_fds, 0);
     if (n <= 0 || control_check(message, (size_t)n, &header) < 0) {
         printf("no answer\n");
         return 0;
@@ -71,7 +75,7 @@ static struct ledger_client *attach(uint32_t image)
     struct control_attach request = {.kind = CONTROL_CLIENT_PROCESS, .image = image};
     struct control_attached attached;
     struct ledger_client *client = NULL;
-    int sock = control_socket(), fds[2];
+    int sock = control_socket(), fds[3];
 
     snprintf(request.instance, sizeof(request.instance), "%s", getenv("VGPU_INSTANCE"));
     control_send(sock, CONTROL_ATTACH, &request, sizeof(request), NULL, 0);
@@ -80,8 +84,8 @@ static struct ledger_client *attach(uint32_t image)
     if (ledger_client_new(fds[0], fds[1], attached.limits_bytes, attached.ledger_bytes, attached.slot,
                           &client) < 0)
         exit(2);
-    close(fds[0]);
-    close(fds[1]);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
     close(sock);
     return client;
 }
@@ -127,7 +131,8 @@ static int reap(uint32_t *ret_reaped)
     return r;
 }
 
-/* Starts a tenant that holds 64 MiB and has said so; *ret_lifeline gives end of file when its descriptors are closed. */
+/* Starts a tenant that holds 64 MiB and has said so; *ret_lifeline gives end of file when its descriptors are
+ * closed. */
 static pid_t start_holder(int *ret_lifeline)
 {
     int ends[2];
@@ -176,6 +181,35 @@ static int reap_race(int n_rounds)
     return 0;
 }
 
+static int rejoin(struct ledger_client *client)
+{
+    struct control_rejoin request = {
+        .slot = ledger_own_slot_index(client), .slot_generation = ledger_own_generation(client), .image = 1};
+    int sock = control_socket(), fds[3], r = -EPERM;
+    struct control_attached attached;
+
+    strcpy(request.instance, ledger_instance(client));
+    control_send(sock, CONTROL_REJOIN, &request, sizeof(request), NULL, 0);
+    if (receive(sock, &attached, fds) == CONTROL_ATTACHED) {
+        r = ledger_client_limits_replace(client, fds[0], attached.limits_bytes);
+        for (int i = 0; i < 3; i++)
+            close(fds[i]);
+    }
+    close(sock);
+    return r;
+}
+
+/* Claims a slot that is another process's. */
+static int claim(uint32_t slot, uint32_t generation)
+{
+    struct control_rejoin request = {.slot = slot, .slot_generation = generation, .image = 1};
+    int sock = control_socket(), fds[3];
+
+    snprintf(request.instance, sizeof(request.instance), "%s", getenv("VGPU_INSTANCE"));
+    control_send(sock, CONTROL_REJOIN, &request, sizeof(request), NULL, 0);
+    return receive(sock, NULL, fds) == CONTROL_ERROR ? 0 : 1;
+}
+
 static void obey(struct ledger_client **client, const char *line)
 {
     uint64_t mib = 0;
@@ -185,6 +219,8 @@ static void obey(struct ledger_client **client, const char *line)
         r = ledger_reserve(*client, 0, mib * MIB);
     else if (sscanf(line, "release %lu", &mib) == 1)
         ledger_release(*client, 0, mib * MIB);
+    else if (!strncmp(line, "rejoin", 6))
+        r = rejoin(*client);
     else if (!strncmp(line, "linger", 6))
         linger();
     else if (!strncmp(line, "exec", 4)) {
@@ -202,7 +238,7 @@ static void obey(struct ledger_client **client, const char *line)
 static int speak_version(int major)
 {
     struct control_header header = {.magic = CONTROL_MAGIC, .major = (uint16_t)major, .type = CONTROL_JSON};
-    int sock = control_socket(), fds[2];
+    int sock = control_socket(), fds[3];
 
     send(sock, &header, sizeof(header), MSG_NOSIGNAL);
     return receive(sock, NULL, fds) == CONTROL_ERROR ? 0 : 1;
@@ -210,7 +246,7 @@ static int speak_version(int major)
 
 static int ask_json(const char *text)
 {
-    int sock = control_socket(), fds[2];
+    int sock = control_socket(), fds[3];
 
     control_send(sock, CONTROL_JSON, text, strlen(text), NULL, 0);
     return receive(sock, NULL, fds) == CONTROL_JSON ? 0 : 1;
@@ -224,7 +260,7 @@ static int send_garbage(void)
     for (unsigned i = 0; i < sizeof(bytes); i++)
         bytes[i] = (unsigned char)(i * 167 + 13);
     for (unsigned n = 1; n < sizeof(bytes); n = n * 3 / 2 + 1) {
-        int sock = control_socket(), fds[2];
+        int sock = control_socket(), fds[3];
 
         send(sock, bytes, n, MSG_NOSIGNAL);
         if (receive(sock, NULL, fds) != CONTROL_ERROR)
@@ -266,6 +302,8 @@ int main(int argc, char **argv)
         return send_garbage();
     if (!strcmp(option, "--flood"))
         return flood(atoi(value));
+    if (!strcmp(option, "--rejoin"))
+        return claim((uint32_t)atoi(value), argc > 3 ? (uint32_t)atoi(argv[3]) : 1);
     if (!strcmp(option, "--reap-race"))
         return reap_race(atoi(value));
     if (!strcmp(option, "--reap")) {

@@ -36,11 +36,31 @@ ask a "reserve 100" >/dev/null
 id=$(shown a id)
 kill -9 "$(daemon_pid)"
 exits 0 "after a crash of vgpud the next command starts another" vgpu instance list
-is "$(shown a id) $(shown a state)" "$id orphaned" "which keeps the instance whose process lives, as orphaned"
+is "$(shown a id) $(shown a state) $(shown a memory_used_bytes)" "$id running 104857600" "which takes the instance up, with its account"
+is "$(shown a clients | field 0 pid)" "$(tenant_pid a)" "and the process in it"
+is "$(VGPU_SOCKET=$socket VGPU_INSTANCE=$id "$client" <<<"used")" $'ready\n0 100 3072' "a new one may join"
+exits 0 "its limit can be changed" vgpu instance set a --memory 2G
+is "$(VGPU_SOCKET=$socket VGPU_INSTANCE=$id "$client" <<<"used")" $'ready\n0 100 2048' "which holds for those that join"
+vgpu instance set a --memory 3G >/dev/null
+is "$(shown a client_count) $(shown a clients | field 0 rejoined)" "1 false" "it is shown who still goes by the limits of before"
+is "$(ask a rejoin)" ok "a process that knows of the restart rejoins"
+is "$(shown a clients | field 0 rejoined)" true "which is shown too"
+like "$(VGPU_SOCKET=$socket VGPU_INSTANCE=$id "$client" --rejoin 0 1)" "slot 0 of instance 'a' is not that of process *" "nobody takes another's slot"
+
+# --- the keeper killed too ---
+kill -9 "$(keeper_pid)"
+is "$(shown a state)" running "without its keeper vgpud goes on"
+within 8 keeper_pid
+ok $? "and starts another"
+sleep 1.2 # it is given everything at the next housekeeping
+kill -9 "$(daemon_pid)"
+is "$(shown a state) $(shown a memory_used_bytes)" "running 104857600" "which keeps what vgpud gave it"
+kill -9 "$(daemon_pid)" "$(keeper_pid)"
+is "$(shown a id) $(shown a state)" "$id orphaned" "when both are killed, the instance whose process lives is orphaned"
 is "$(shown a memory_used_bytes)" null "what it uses is not known any more"
 exits 125 "its memory stays reserved" vgpu run --memory 6G -- true
 like "$stderr" "*5.00 GiB of 8.00 GiB is free on Fake nvidia GPU 0 (held by: a 3.00 GiB)*" "and the refusal says by whom"
-like "$(VGPU_SOCKET=$socket VGPU_INSTANCE=$id "$client" </dev/null)" "*lost its account when vgpud was restarted*" "nobody may join it"
+like "$(VGPU_SOCKET=$socket VGPU_INSTANCE=$id "$client" </dev/null)" "*lost its account when vgpud and its keeper ended*" "nobody may join it"
 exits 1 "its limit cannot be changed" vgpu instance set a --memory 1G
 like "$stderr" "*cannot be changed any more*" "and says so"
 is "$(ask a used)" "100 100 3072" "the tenant goes on under its limit"
@@ -61,21 +81,35 @@ is "$(cat "$dir/out")" "no instances; \`vgpu run\` makes one" "an instance whose
 
 # --- a process that has the pid of a dead one is not taken for it ---
 tenant c --memory 1G
-kill -9 "$(daemon_pid)"
-sed -i -E 's/"start_ticks":[0-9]+/"start_ticks":1/g' "$VGPU_RUNTIME_DIR/vgpud.state"
+kill -9 "$(daemon_pid)" "$(keeper_pid)"
+sed -i -E 's/"start_ticks":[0-9]+/"start_ticks":1/g' "$VGPU_RUNTIME_DIR"/instances/*.json
 vgpu instance list >"$dir/out"
 is "$(cat "$dir/out")" "no instances; \`vgpu run\` makes one" "a pid that was used again is another process"
 hang_up c
 
-# --- a state file that is of no use ---
-for broken in '{"format": "vgpud-st' '{"format":"vgpud-state","version":99,"boot_id":"","instances":[]}'; do
+# --- state files that are of no use ---
+tenant c --memory 1G
+tenant d --memory 2G
+ask c "reserve 100" >/dev/null
+state=$VGPU_RUNTIME_DIR/instances/$(shown c id).json
+for broken in '{"format": "vgpud-inst' '{"format":"vgpud-instance","version":99,"boot_id":""}'; do
 	kill -9 "$(daemon_pid)"
-	echo "$broken" >"$VGPU_RUNTIME_DIR/vgpud.state"
+	echo "$broken" >"$state"
 	: >"$VGPU_RUNTIME_DIR/vgpud.log"
 	exits 0 "vgpud starts over a state file like $broken" vgpu instance list
-	is "$(cat "$VGPU_RUNTIME_DIR/vgpud.state.aside")" "$broken" "it is set aside"
+	is "$(cat "$state.aside")" "$broken" "it is set aside"
 	is "$(grep -c "is not usable.*set aside" "$VGPU_RUNTIME_DIR/vgpud.log")" 1 "with one line in the log"
+	is "$(shown c state) $(shown c memory_used_bytes) $(shown c memory_limit_bytes) $(shown c client_count)" "running 104857600 1073741824 1" \
+		"the instance is made anew from its account"
+	is "$(shown d state) $(shown d client_count)" "running 1" "the others are not concerned"
 done
+kill -9 "$(daemon_pid)" "$(keeper_pid)"
+echo "{}" >"$state"
+exits 0 "vgpud starts without keeper over a file that is of no use" vgpu instance list
+ok "$(gone c; echo $?)" "what is lost altogether is not made up"
+is "$(shown d state)" orphaned "the others are what they can be"
+hang_up c
+hang_up d
 
 # --- the end ---
 kill "$(daemon_pid)"

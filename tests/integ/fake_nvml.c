@@ -1,8 +1,9 @@
 /* A management library without a GPU, for tests of vgpud and the command line: FAKE_NVML_DEVICES devices (1)
- * of FAKE_NVML_GIB GiB (8). FAKE_NVML_FAULT makes it "hang", "crash" or "fail". FAKE_NVML_PROCESSES names a file with a line
- * "PID BYTES" for each process on every device (BYTES: "na" for what is not available); without the file it does not tell.
- * FAKE_NVML_LOG names a file that gets a line each time the library is opened. Built twice: FAKE_KIND tells an NVIDIA
- * driver's devices from the software GPU's. */
+ * of FAKE_NVML_GIB GiB (8). FAKE_NVML_FAULT makes it "hang", "crash" or "fail". FAKE_NVML_PROCESSES names a
+ * file with a line "PID BYTES" for each process on every device (BYTES: "na" for what is not available);
+ * without the file it does not tell. FAKE_NVML_LOAD names a file with a line "PID PERCENT" for each that
+ * works; without it that is not told. FAKE_NVML_LOG names a file that gets a line each time the library is
+ * opened. Built twice: FAKE_KIND tells an NVIDIA driver's devices from the software GPU's. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
+enum { OK = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, UNKNOWN = 999 };
 
 struct memory {
     unsigned long long total, free, used;
@@ -28,6 +29,14 @@ struct process {
     unsigned gpu_instance, compute_instance;
 };
 
+struct sample {
+    unsigned pid;
+    unsigned long long time_us;
+    unsigned sm, memory, encoder, decoder;
+};
+
+EXPORT int nvmlDeviceGetProcessUtilization(void *device, struct sample *samples, unsigned *count,
+                                           unsigned long long since_us);
 EXPORT int nvmlInit_v2(void);
 EXPORT int nvmlShutdown(void);
 EXPORT int nvmlSystemGetDriverVersion(char *text, unsigned bytes);
@@ -133,8 +142,8 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struc
         return NOT_SUPPORTED;
     for (; fscanf(f, "%u %31s", &pid, bytes) == 2; n++)
         if (n < *count)
-            processes[n] = (struct process){
-                .pid = pid, .bytes = strcmp(bytes, "na") ? strtoull(bytes, NULL, 10) : ~0ull};
+            processes[n] = (struct process){.pid = pid,
+                                            .bytes = strcmp(bytes, "na") ? strtoull(bytes, NULL, 10) : ~0ull};
     fclose(f);
     if (n > *count) {
         *count = n;
@@ -142,4 +151,20 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned *count, struc
     }
     *count = n;
     return OK;
+}
+
+int nvmlDeviceGetProcessUtilization(void *device, struct sample *samples, unsigned *count,
+                                    unsigned long long since_us)
+{
+    const char *path = getenv("FAKE_NVML_LOAD");
+    FILE *f = path ? fopen(path, "r") : NULL;
+    unsigned n = 0, pid, percent;
+
+    if (!f)
+        return NOT_SUPPORTED;
+    for (; n < *count && fscanf(f, "%u %u", &pid, &percent) == 2; n++)
+        samples[n] = (struct sample){.pid = pid, .time_us = since_us + 1, .sm = percent};
+    fclose(f);
+    *count = n;
+    return n ? OK : NOT_FOUND;
 }

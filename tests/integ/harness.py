@@ -92,7 +92,7 @@ class Place:
     def close(self):
         for program in self.programs:
             program.kill()
-        for pid in self.daemons():
+        for pid in self.processes("vgpud", "softgpud", "vgpu-keeper"):
             try:
                 os.kill(pid, 9)
             except ProcessLookupError:
@@ -100,15 +100,25 @@ class Place:
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def daemons(self):
-        """Pids of vgpud and softgpud of this place, found by the environment they were started with."""
+        return self.processes("vgpud", "softgpud")
+
+    def is_of_this_place(self, proc):
+        """By the environment it was started with; of vgpud and its keeper, where those may not be read, by the lock and by the arguments."""
+        run = str(self.dir / "run")
+        try:
+            if f"VGPU_RUNTIME_DIR={run}".encode() in (proc / "environ").read_bytes().split(b"\0"):
+                return True
+        except PermissionError:
+            pass
+        lock = self.dir / "run/vgpud.lock"
+        return run.encode() in (proc / "cmdline").read_bytes().split(b"\0") or (lock.exists() and lock.read_text().strip() == proc.name)
+
+    def processes(self, *names):
+        """Pids of programs of this place."""
         found = []
-        mark = f"VGPU_RUNTIME_DIR={self.dir}/run".encode()
         for proc in pathlib.Path("/proc").iterdir():
-            if not proc.name.isdigit():
-                continue
             try:
-                if (proc / "comm").read_text().strip() in ("vgpud", "softgpud") and \
-                        mark in (proc / "environ").read_bytes().split(b"\0"):
+                if proc.name.isdigit() and (proc / "comm").read_text().strip() in names and self.is_of_this_place(proc):
                     found.append(int(proc.name))
             except OSError:
                 continue

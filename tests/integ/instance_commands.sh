@@ -18,7 +18,7 @@ is "$(shown a clients 0 pid) $(shown a clients 0 command) $(shown a clients 0 me
 tenant b --memory 25%
 is "$(shown b memory_limit_bytes)" $((2 * gib)) "a percentage is of the device"
 is "$(vgpu instance list --json | field instances 1 name)" b "the list has both, the oldest first"
-like "$(vgpu instance list | sed -n 2p)" "a *Fake nvidia GPU 0 *1.46 GiB *2.00 GiB *1.46 GiB *1 *1 *running" "as a table too"
+like "$(vgpu instance list | sed -n 2p)" "a *Fake nvidia GPU 0 *1.46 GiB *2.00 GiB *1 *1 *running" "as a table too"
 is "$(vgpu device list --json | field devices 0 memory_reserved_bytes)" $((4 * gib)) "the device has the sum reserved"
 
 # --- set ---

@@ -21,12 +21,16 @@ n_tests=0 n_failed=0
 
 daemon_pid() { cat "$VGPU_RUNTIME_DIR/vgpud.lock" 2>/dev/null; }
 
+# keeper_pid: of the keeper of this test's directory.
+keeper_pid() { pgrep -f "^[^ ]*/vgpu-keeper $VGPU_RUNTIME_DIR$"; }
+
 cleanup() {
 	local pid
 	pid=$(daemon_pid)
 	# Only what this test started: its own jobs, and the vgpud whose lock is in its own directory.
 	jobs -p | xargs -r kill -9 2>/dev/null
 	[[ -n $pid && $(cat "/proc/$pid/comm" 2>/dev/null) == vgpud ]] && kill -9 "$pid"
+	pid=$(keeper_pid) && kill -9 "$pid"
 	wait 2>/dev/null
 	rm -rf "$dir"
 }

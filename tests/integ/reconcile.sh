@@ -45,7 +45,7 @@ like "$(vgpu instance show a)" "*$pid *100 MiB *150 MiB *+50 MiB*" "in a table w
 is "$(vgpu device list --json | python3 -c 'import json, sys
 d = json.load(sys.stdin)["devices"][0]
 print(d["driver_bytes"], d["difference_bytes"], d["driver_problem"], d["not_limited"])')" \
-	"$((150 * mib)) $((50 * mib)) None [{'pid': $other, 'command': 'sleep', 'driver_bytes': $((7 * mib))}]" \
+	"$((150 * mib)) $((50 * mib)) None [{'pid': $other, 'command': 'sleep', 'driver_bytes': $((7 * mib)), 'instance': None}]" \
 	"the device's sum is of instances; who is in none is listed"
 like "$(vgpu device list)" "*NOT LIMITED  COMMAND *$other  sleep *7 MiB *0" "as not limited"
 like "$(vgpu doctor)" "*warn  processes: Fake nvidia GPU 0 is used by 1 process of no instance, which is not limited: $other (sleep)*" \

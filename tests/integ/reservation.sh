@@ -49,13 +49,26 @@ wait_in_line first --device 0 --memory 7G
 ok $? "who waits is told"
 like "$(cat "$dir/first.err")" "vgpu: waiting, number 1 in line: 7.00 GiB was asked for, but 3.00 GiB*" "for what, and where in the line"
 wait_in_line second --device 0 --memory 2G
-like "$(cat "$dir/second.err")" "vgpu: waiting, number 2 in line: others wait for memory*" "a smaller request does not overtake"
+like "$(cat "$dir/second.err")" "vgpu: waiting, number 2 in line: others wait for a part of*" "a smaller request does not overtake"
 exits 125 "nor does one that would not wait" vgpu run --device 0 --memory 1G -- true
 exits 0 "on another device nobody waits" vgpu run --device 1 --memory 1G --wait -- true
 is "$(cat "$dir/served")" "" "nobody was served too early"
 hang_up a
 wait "${pids[first]}" "${pids[second]}"
 is "$(tr '\n' ' ' <"$dir/served")" "first second " "all are served, in order"
+
+# --- two devices, one line ---
+tenant a --device 0 --memory 8G
+tenant c --device 1 --memory 2G
+: >"$dir/served"
+wait_in_line left --device 0 --memory 1G
+wait_in_line right --device 1 --memory 2G
+hang_up c
+wait "${pids[right]}"
+is "$(cat "$dir/served")" right "who waits for another device is served before those ahead"
+is "$(sed 1d "$dir/right.err")" "" "and told nothing more"
+hang_up a
+wait "${pids[left]}"
 
 # --- who leaves the line ---
 tenant a --device 0 --memory 8G
@@ -65,6 +78,8 @@ wait_in_line fourth --device 0 --memory 1G
 kill "${pids[third]}"
 wait "${pids[third]}" 2>/dev/null
 is $? 143 "who waits can be interrupted"
+within 2 grep -q "waiting, number 1 in line: " "$dir/fourth.err"
+ok $? "those behind are told their new place"
 exits 0 "a lowered limit makes room" vgpu instance set a --memory 7G
 wait "${pids[fourth]}"
 is "$(cat "$dir/served")" fourth "for the next in line"

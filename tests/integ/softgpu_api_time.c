@@ -84,6 +84,63 @@ static void ten_thousand_kernels_of_50_us_take_500_ms(void **state)
     assert_ok(cuModuleUnload(module));
 }
 
+static uint64_t host_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* What two events around an idle kernel tell, in ns; how long the host took from the first record to the end
+ * of the launch. */
+static uint64_t time_kernel_ns(CUfunction idle, CUevent events[2], uint64_t *ret_gap_ns)
+{
+    uint64_t begun_ns = host_ns();
+
+    assert_ok(cuEventRecord(events[0], NULL));
+    assert_ok(cuLaunchKernel(idle, 1, 1, 1, 1, 1, 1, 0, NULL, NULL, NULL));
+    *ret_gap_ns = host_ns() - begun_ns;
+    assert_ok(cuEventRecord(events[1], NULL));
+    assert_ok(cuEventSynchronize(events[1]));
+
+    float ms;
+
+    assert_ok(cuEventElapsedTime(&ms, events[0], events[1]));
+    return (uint64_t)((double)ms * 1e6 + 0.5);
+}
+
+static void events_around_a_kernel_tell_its_time_on_the_device(void **state)
+{
+    CUdeviceptr memory;
+    CUevent events[2];
+    CUmodule module;
+    CUfunction idle;
+
+    assert_ok(cuModuleLoadData(&module, idle_ptx));
+    idle = get_kernel(module, "idle");
+    assert_ok(cuMemAlloc(&memory, MIB));
+    assert_ok(cuEventCreate(&events[0], 0));
+    assert_ok(cuEventCreate(&events[1], 0));
+    for (int i = 0; i < 20; i++) {
+        struct sgdev_account before = account();
+        uint64_t gap_ns, kernel_ns, told_ns = time_kernel_ns(idle, events, &gap_ns);
+
+        kernel_ns = account().busy_ns - before.busy_ns;
+        /* The stream was idle: on a clock that goes on by itself, the way from one call to the next shows. */
+        assert_in_range(told_ns, kernel_ns, kernel_ns + (paced ? gap_ns : 0));
+        /* Behind a fill of 20 ms. */
+        assert_ok(cuMemsetD8Async(memory, 1, MIB, NULL));
+        told_ns = time_kernel_ns(idle, events, &gap_ns);
+        if (gap_ns < 19 * NS_PER_MS)
+            assert_int_equal(told_ns, kernel_ns);
+    }
+    assert_ok(cuEventDestroy(events[0]));
+    assert_ok(cuEventDestroy(events[1]));
+    assert_ok(cuMemFree(memory));
+    assert_ok(cuModuleUnload(module));
+}
+
 /* ---- shares ---- */
 
 /* A child with endless work that is always queued, until it is killed. */
@@ -102,7 +159,7 @@ static pid_t start_worker(void)
     _exit(2);
 }
 
-static uint64_t busy_of(pid_t pid)
+static struct sgdev_process row_of(pid_t pid)
 {
     struct sgdev_process rows[8];
     size_t n = 8;
@@ -110,8 +167,13 @@ static uint64_t busy_of(pid_t pid)
     assert_int_equal(sgdev_processes(judge, 0, rows, &n), 0);
     for (size_t i = 0; i < n; i++)
         if (rows[i].pid == pid)
-            return rows[i].busy_ns;
-    return 0;
+            return rows[i];
+    return (struct sgdev_process){0};
+}
+
+static uint64_t busy_of(pid_t pid)
+{
+    return row_of(pid).busy_ns;
 }
 
 static void wait_until(uint64_t device_ns)
@@ -172,6 +234,22 @@ static void two_processes_with_endless_work_have_half_the_time_each(void **state
     }
 }
 
+static void copies_are_on_an_account_of_their_own(void **state)
+{
+    struct sgdev_process before = row_of(getpid()), after;
+    static char host[MIB];
+    CUdeviceptr memory;
+
+    assert_ok(cuMemAlloc(&memory, MIB));
+    for (int i = 0; i < 3; i++)
+        assert_ok(cuMemcpyHtoD(memory, host, MIB));
+    after = row_of(getpid());
+    assert_int_equal(after.copy_busy_ns - before.copy_busy_ns,
+                     3 * (NS_PER_S / 1024 + 1)); /* 1 GiB a second, to whole ns */
+    assert_int_equal(after.busy_ns, before.busy_ns);
+    assert_ok(cuMemFree(memory));
+}
+
 /* On a virtual clock nobody competes: time is what work makes it. */
 static void the_account_of_a_process_is_its_own_work(void **state)
 {
@@ -195,9 +273,12 @@ int main(int argc, char **argv)
     static const struct CMUnitTest of_paced[] = {
         cmocka_unit_test(two_processes_with_endless_work_have_half_the_time_each),
         TEST_IN_CONTEXT(ten_thousand_kernels_of_50_us_take_500_ms),
+        TEST_IN_CONTEXT(events_around_a_kernel_tell_its_time_on_the_device),
     };
     static const struct CMUnitTest of_virtual[] = {
         TEST_IN_CONTEXT(ten_thousand_kernels_of_50_us_take_500_ms),
+        TEST_IN_CONTEXT(events_around_a_kernel_tell_its_time_on_the_device),
+        TEST_IN_CONTEXT(copies_are_on_an_account_of_their_own),
         TEST_IN_CONTEXT(the_account_of_a_process_is_its_own_work),
     };
 

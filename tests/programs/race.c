@@ -1,11 +1,12 @@
 /* Many processes of one instance take and give memory through six doors at once, and some are killed. Run
- * under `vgpu run`: race PROCESSES ROUNDS KILLS SEED. The judge is the software device's own account, which
- * this program reads from the device process itself; it shares no code with the ledger: overshoot      the
- * device held more than the highest limit there was false refusal  out of memory, though the device's account
- * plus what the request takes of it stayed within the limit from the beginning of the call to its end Prints
- * one line of figures; exit status 0 when there was neither, and 1 otherwise. Between rounds the test may
- * change the limit (vgpu instance set). */
+ * under `vgpu run`: race PROCESSES ROUNDS KILLS SEED; with 0 rounds they go on until its input ends. The
+ * judge is the software device's own account, which this program reads from the device process itself; it
+ * shares no code with the ledger: overshoot      the device held more than the highest limit there was false
+ * refusal  out of memory, though the device's account plus what the request takes of it stayed within the
+ * limit from the beginning of the call to its end Prints one line of figures; exit status 0 when there was
+ * neither, and 1 otherwise. Between rounds the test may change the limit (vgpu instance set). */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ enum { PROCESSES_MAX = 64, PIECES = 24, DOORS = 6 };
 struct tally {
     atomic_ulong rounds, taken, refused, device_peak_bytes, false_refusals, errors, starts_refused;
     atomic_ulong done[PROCESSES_MAX]; /* rounds of each, over its lives */
+    atomic_bool over;                 /* all end */
     atomic_ulong waited_ns_max;       /* longest call that was refused */
 };
 
@@ -167,7 +169,7 @@ static void worker_rounds(unsigned index, unsigned long rounds, uint32_t seed)
 {
     struct piece pieces[PIECES] = {0};
 
-    while (tally->done[index] < rounds) {
+    while ((!rounds || tally->done[index] < rounds) && !tally->over) {
         struct piece *piece = &pieces[random_next(&seed) % PIECES];
 
         if (!piece->door) {
@@ -241,6 +243,14 @@ static unsigned index_of(const pid_t *pids, unsigned n, pid_t pid)
     return i;
 }
 
+static bool input_ended(void)
+{
+    char byte;
+
+    return poll(&(struct pollfd){.fd = STDIN_FILENO, .events = POLLIN}, 1, 0) > 0 &&
+           read(STDIN_FILENO, &byte, 1) <= 0;
+}
+
 static int parent_run(char **argv, unsigned n, unsigned long rounds, unsigned kills, uint32_t seed,
                       int shared_fd)
 {
@@ -252,11 +262,13 @@ static int parent_run(char **argv, unsigned n, unsigned long rounds, unsigned ki
     while (living) {
         unsigned long due = kills ? n * rounds / (kills + 1) * (killed + 1) : 0;
         int status;
-        pid_t pid = waitpid(-1, &status, killed < kills ? WNOHANG : 0);
+        pid_t pid = waitpid(-1, &status, killed < kills || (!rounds && !tally->over) ? WNOHANG : 0);
         unsigned i = index_of(pids, n, pid);
 
         if (pid == 0) {
-            if (tally->rounds >= due) {
+            if (!rounds)
+                tally->over = input_ended();
+            if (killed < kills && tally->rounds >= due) {
                 kill(pids[random_next(&seed) % n], SIGKILL);
                 killed++;
             }

@@ -61,11 +61,11 @@ static void find_mapping(void)
 }
 
 /* One request and its answer; the answer's type or negative errno. Words of an error stay in `said`. */
-static int ask_on(int sock, enum control_type type, const void *body, size_t bytes, int fds[2])
+static int ask_on(int sock, enum control_type type, const void *body, size_t bytes, int fds[3])
 {
     static unsigned char answer[CONTROL_MESSAGE_MAX];
     struct control_header header;
-    int n_fds = 2, r = control_send(sock, type, body, bytes, NULL, 0);
+    int n_fds = 3, r = control_send(sock, type, body, bytes, NULL, 0);
     ssize_t n = r < 0 ? r : fdpass_recv(sock, answer, sizeof(answer), fds, &n_fds, 0);
 
     if (n <= 0 || control_check(answer, (size_t)n, &header) < 0)
@@ -76,7 +76,7 @@ static int ask_on(int sock, enum control_type type, const void *body, size_t byt
     return header.type;
 }
 
-static int ask(enum control_type type, const void *body, size_t bytes, int fds[2])
+static int ask(enum control_type type, const void *body, size_t bytes, int fds[3])
 {
     int sock = control_connect(socket_path), r;
 
@@ -90,7 +90,7 @@ static int ask(enum control_type type, const void *body, size_t bytes, int fds[2
 static void get_descriptors(void)
 {
     struct control_attach request = {.kind = CONTROL_CLIENT_PROCESS};
-    int fds[2] = {-1, -1};
+    int fds[3] = {-1, -1, -1};
 
     snprintf(request.instance, sizeof(request.instance), "%s", instance);
     if (ask(CONTROL_ATTACH, &request, sizeof(request), fds) == CONTROL_ATTACHED) {

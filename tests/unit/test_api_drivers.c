@@ -105,23 +105,23 @@ static void the_recording_driver_answers_each_slot_in_its_own_way(void **state)
  * past it. */
 static void a_trampoline_passes_registers_and_stack_on_unchanged(void **state)
 {
-    const unsigned slot = CUDA_SLOT_cuLaunchKernel;
-    void *params[1], *extra[1];
+    const unsigned slot = CUDA_SLOT_cuTensorMapEncodeTiled;
 
     shim_cuda_table[slot] = resolver_of(slot);
     resolved_count = 0;
     for (int turn = 0; turn < 2; turn++) {
-        CUresult result = cuLaunchKernel((CUfunction)1, 2, 3, 4, 5, 6, 7, 8, (CUstream)9, params, extra);
+        CUresult result = cuTensorMapEncodeTiled(
+            (CUtensorMap *)1, (CUtensorMapDataType)2, 3, (void *)4, (const cuuint64_t *)5,
+            (const cuuint64_t *)6, (const cuuint32_t *)7, (const cuuint32_t *)8, (CUtensorMapInterleave)9,
+            (CUtensorMapSwizzle)10, (CUtensorMapL2promotion)11, (CUtensorMapFloatOOBfill)12);
         const struct recdrv_call *call = last();
         const unsigned in_registers = call->gp[6] == 7 ? 8 : 6; /* arm64, x86-64 */
 
         assert_int_equal(call->slot, slot);
         assert_int_equal((int)result, call->result);
-        for (unsigned i = 0; i < 9; i++)
+        for (unsigned i = 0; i < 12; i++)
             assert_int_equal((uint32_t)(i < in_registers ? call->gp[i] : call->stack[i - in_registers]),
                              i + 1);
-        assert_int_equal(call->stack[9 - in_registers], (uintptr_t)params);
-        assert_int_equal(call->stack[10 - in_registers], (uintptr_t)extra);
         assert_int_equal(resolved_count, 1);
     }
 }
@@ -156,7 +156,7 @@ static void every_name_without_a_hook_has_a_trampoline_to_its_own_slot(void **st
         assert_int_equal(last()->slot, slot);
         passed_on++;
     }
-    assert_true(passed_on > 500);
+    assert_true(passed_on > 400);
     dlclose(self);
 }
 

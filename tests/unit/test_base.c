@@ -74,6 +74,25 @@ static void amounts_are_printed_as_people_write_them(void **state)
     assert_string_equal(units_format_bytes(UINT64_MAX, buf, sizeof(buf)), "16777216.00 TiB");
 }
 
+static void times_are_printed_for_people(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } cases[] = {{0, "0 ns"},
+                 {999, "999 ns"},
+                 {1500, "1.50 us"},
+                 {2500000, "2.50 ms"},
+                 {38 * NS_PER_MS, "38.0 ms"},
+                 {12340 * NS_PER_MS, "12.3 s"},
+                 {245 * NS_PER_S, "4 min 05 s"},
+                 {11220 * NS_PER_S, "3 h 07 min"}};
+    char buf[32];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_string_equal(units_format_ns(cases[i].ns, buf, sizeof(buf)), cases[i].text);
+}
+
 static void an_error_keeps_its_code_when_a_prefix_is_put_before_it(void **state)
 {
     struct error err;
@@ -172,6 +191,7 @@ int main(void)
         cmocka_unit_test(an_amount_that_is_none_is_refused_by_name),
         cmocka_unit_test(percentages_are_per_mille_between_nothing_and_all),
         cmocka_unit_test(amounts_are_printed_as_people_write_them),
+        cmocka_unit_test(times_are_printed_for_people),
         cmocka_unit_test(an_error_keeps_its_code_when_a_prefix_is_put_before_it),
         cmocka_unit_test(descriptors_travel_with_a_message),
         cmocka_unit_test(unasked_descriptors_are_closed_and_the_message_refused),

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,94 @@ static void a_wrong_amount_is_named(void **state)
         assert_true(options_memory(texts[i], request, &err) < 0);
         assert_memory_equal(err.text, "--memory: ", 10);
         assert_non_null(strstr(err.text, texts[i]));
+        assert_int_equal(json_object_size(request), 0);
+        json_decref(request);
+    }
+}
+
+static void a_share_is_a_percentage_a_policy_a_weight_a_priority_and_a_slice(void **state)
+{
+    static const struct {
+        int code;
+        const char *text, *member, *name; /* name: NULL where it is a number */
+        json_int_t number;
+    } cases[] = {{OPTIONS_COMPUTE, "30%", "compute_permille", NULL, 300},
+                 {OPTIONS_COMPUTE, "12.5%", "compute_permille", NULL, 125},
+                 {OPTIONS_COMPUTE, "100%", "compute_permille", NULL, 1000},
+                 {OPTIONS_POLICY, "best-effort", "policy", "best-effort", 0},
+                 {OPTIONS_POLICY, "equal-share", "policy", "equal-share", 0},
+                 {OPTIONS_POLICY, "fixed-share", "policy", "fixed-share", 0},
+                 {OPTIONS_WEIGHT, "1", "weight", NULL, 1},
+                 {OPTIONS_WEIGHT, "10000", "weight", NULL, 10000},
+                 {OPTIONS_PRIORITY, "low", "priority", "low", 0},
+                 {OPTIONS_PRIORITY, "normal", "priority", "normal", 0},
+                 {OPTIONS_PRIORITY, "high", "priority", "high", 0},
+                 {OPTIONS_TIME_SLICE, "2ms", "time_slice_ns", NULL, 2000000},
+                 {OPTIONS_TIME_SLICE, "500us", "time_slice_ns", NULL, 500000}};
+    json_t *request = json_object();
+    struct error err = {0};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const json_t *value;
+
+        assert_true(options_is_share(cases[i].code));
+        assert_int_equal(options_share(cases[i].code, cases[i].text, request, &err), 0);
+        value = json_object_get(request, cases[i].member);
+        if (cases[i].name)
+            assert_string_equal(json_string_value(value), cases[i].name);
+        else
+            assert_int_equal(json_integer_value(value), cases[i].number);
+    }
+    assert_int_equal(json_object_size(request), 5);
+    assert_false(options_is_share(OPTIONS_JSON));
+    assert_false(options_is_share(OPTIONS_OWN));
+    json_decref(request);
+}
+
+static void a_wrong_share_is_named_with_what_was_expected(void **state)
+{
+    static const char percent[] = "is not a percentage: write for example 25% or 12.5%";
+    static const char range[] = "is out of range: more than 0% and at most 100%";
+    static const char unit[] = "lacks its unit: of the device's time write for example 30%";
+    static const char policies[] = "is none of best-effort, equal-share, fixed-share";
+    static const char weight[] = "is not a whole number from 1 to 10000";
+    static const char slice[] = "is not a time from 100us to 100ms; write it as 2ms or 500us";
+    static const struct {
+        int code;
+        const char *option, *text, *why;
+    } cases[] = {{OPTIONS_COMPUTE, "--compute", "0%", range},
+                 {OPTIONS_COMPUTE, "--compute", "101%", range},
+                 {OPTIONS_COMPUTE, "--compute", "-5%", percent},
+                 {OPTIONS_COMPUTE, "--compute", "abc", percent},
+                 {OPTIONS_COMPUTE, "--compute", "", percent},
+                 {OPTIONS_COMPUTE, "--compute", "12.55%", percent},
+                 {OPTIONS_COMPUTE, "--compute", "30", unit},
+                 {OPTIONS_COMPUTE, "--compute", "0.3", unit},
+                 {OPTIONS_POLICY, "--policy", "fair", policies},
+                 {OPTIONS_POLICY, "--policy", "Fixed-Share", policies},
+                 {OPTIONS_POLICY, "--policy", "", policies},
+                 {OPTIONS_WEIGHT, "--weight", "0", weight},
+                 {OPTIONS_WEIGHT, "--weight", "-1", weight},
+                 {OPTIONS_WEIGHT, "--weight", "1.5", weight},
+                 {OPTIONS_WEIGHT, "--weight", "10001", weight},
+                 {OPTIONS_WEIGHT, "--weight", "99999999999999999999", weight},
+                 {OPTIONS_PRIORITY, "--priority", "urgent", "is none of low, normal, high"},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "1s", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "2", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "0ms", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "99us", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "101ms", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "-2ms", slice},
+                 {OPTIONS_TIME_SLICE, "--time-slice", "2 ms", slice}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        json_t *request = json_object();
+        struct error err = {0};
+        char want[160];
+
+        snprintf(want, sizeof(want), "%s: '%s' %s", cases[i].option, cases[i].text, cases[i].why);
+        assert_true(options_share(cases[i].code, cases[i].text, request, &err) < 0);
+        assert_string_equal(err.text, want);
         assert_int_equal(json_object_size(request), 0);
         json_decref(request);
     }
@@ -113,6 +202,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_an_amount_or_a_part),
         cmocka_unit_test(a_wrong_amount_is_named),
+        cmocka_unit_test(a_share_is_a_percentage_a_policy_a_weight_a_priority_and_a_slice),
+        cmocka_unit_test(a_wrong_share_is_named_with_what_was_expected),
         cmocka_unit_test(a_time_has_a_unit_or_is_in_seconds),
         cmocka_unit_test(a_wrong_time_is_named),
         cmocka_unit_test(devices_are_separated_by_commas_and_add_up),

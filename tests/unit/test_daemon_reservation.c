@@ -1,4 +1,4 @@
-/* Promises of reservation.c and place.c: how much a request comes to, and where it goes. */
+/* Promises of reservation.c and place/offer.c: how much a request comes to, and where it goes. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include "base/units.h"
 #include "daemon/reservation.h"
-#include "place/place.h"
+#include "place/offer.h"
 
 static struct reservation_request bytes(uint64_t n)
 {
@@ -94,7 +94,7 @@ static void an_instance_may_always_shrink(void **state)
 
 static void the_device_with_most_free_memory_is_chosen_and_the_first_of_equals(void **state)
 {
-    struct place_device devices[] = {
+    struct place_offer devices[] = {
         {.capacity_bytes = 8 * GIB, .reserved_bytes = 4 * GIB, .request_bytes = GIB, .eligible = true},
         {.capacity_bytes = 6 * GIB, .reserved_bytes = 0, .request_bytes = GIB, .eligible = true},
         {.capacity_bytes = 6 * GIB, .reserved_bytes = 0, .request_bytes = GIB, .eligible = true},
@@ -107,7 +107,7 @@ static void the_device_with_most_free_memory_is_chosen_and_the_first_of_equals(v
 
 static void a_request_goes_only_where_it_fits(void **state)
 {
-    struct place_device devices[] = {
+    struct place_offer devices[] = {
         {.capacity_bytes = 8 * GIB, .reserved_bytes = 0, .request_bytes = 9 * GIB, .eligible = true},
         {.capacity_bytes = 12 * GIB, .reserved_bytes = 6 * GIB, .request_bytes = 9 * GIB, .eligible = true},
     };
@@ -118,7 +118,7 @@ static void a_request_goes_only_where_it_fits(void **state)
 
 static void a_full_device_is_not_chosen_for_a_request_without_an_amount(void **state)
 {
-    struct place_device devices[] = {
+    struct place_offer devices[] = {
         {.capacity_bytes = 8 * GIB, .reserved_bytes = 9 * GIB, .eligible = true},
         {.capacity_bytes = 8 * GIB, .reserved_bytes = 8 * GIB - 1, .eligible = true},
     };

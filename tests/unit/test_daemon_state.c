@@ -19,8 +19,13 @@
 static char dir[] = "/tmp/vgpu-test-state-XXXXXX";
 static char path[64];
 
-static struct state_process processes[] = {{.pid = 12, .start_ticks = 3456},
-                                           {.pid = 78, .start_ticks = INT64_MAX}};
+static struct state_client clients[] = {
+    {.process = {.pid = 12, .start_ticks = 3456},
+     .slot = 3,
+     .generation = 7,
+     .image = UINT32_MAX,
+     .command = "a"},
+    {.process = {.pid = 78, .start_ticks = INT64_MAX}, .slot = UINT32_MAX, .signal_line = LEDGER_NO_SLOT}};
 
 static struct state_instance sample(void)
 {
@@ -29,17 +34,25 @@ static struct state_instance sample(void)
         .name = "train",
         .owner_uid = UINT32_MAX - 1,
         .created_ms = 1700000000123,
+        .sequence = 9,
         .overcommit = true,
+        .persistent = true,
+        .cgroup = "/a/b",
+        .policy = LEDGER_FIXED_SHARE,
+        .priority = LEDGER_PRIORITY_HIGH,
         .holder = {.pid = 5, .start_ticks = 6},
         .n_devices = 2,
         .n_clients = 2,
-        .clients = processes,
+        .clients = clients,
     };
 
     for (unsigned d = 0; d < 2; d++) {
         memset(instance.devices[d].uuid, (int)(0xa0 + d), UUID_BYTES);
         instance.devices[d].memory_limit_bytes = 1000 + d;
         instance.devices[d].memory_capacity_bytes = INT64_MAX - d;
+        instance.devices[d].share_permille = 300 + d;
+        instance.devices[d].weight = 7 + d;
+        instance.devices[d].time_slice_ns = 2000000 + d;
     }
     return instance;
 }
@@ -47,34 +60,36 @@ static struct state_instance sample(void)
 static json_t *sample_document(void)
 {
     struct state_instance instance = sample();
-    struct state state = {.boot_id = "boot-1", .n_instances = 1, .instances = &instance};
 
-    return state_encode(&state);
+    return state_encode(&instance, "boot-1");
 }
 
 static void what_was_written_is_read_again(void **unused)
 {
-    struct state_instance want = sample();
+    struct state_instance want = sample(), got;
     json_t *document = sample_document();
-    struct state state;
+    char boot_id[STATE_BOOT_ID_MAX];
     struct error err;
 
     assert_int_equal(state_save(path, document), 0);
-    assert_int_equal(state_load(path, &state, &err), 0);
-    assert_string_equal(state.boot_id, "boot-1");
-    assert_int_equal(state.n_instances, 1);
-    assert_memory_equal(state.instances[0].clients, processes, sizeof(processes));
-    free(state.instances[0].clients);
-    state.instances[0].clients = want.clients;
-    assert_string_equal(state.instances[0].name, want.name);
-    assert_int_equal(state.instances[0].owner_uid, want.owner_uid);
-    assert_int_equal(state.instances[0].created_ms, want.created_ms);
-    assert_true(state.instances[0].overcommit);
-    assert_memory_equal(&state.instances[0].holder, &want.holder, sizeof(want.holder));
-    assert_int_equal(state.instances[0].n_devices, 2);
-    assert_memory_equal(state.instances[0].devices, want.devices, sizeof(want.devices));
-    state.instances[0].clients = NULL;
-    state_free(&state);
+    assert_int_equal(state_load(path, &got, boot_id, &err), 0);
+    assert_string_equal(boot_id, "boot-1");
+    assert_int_equal(got.n_clients, 2);
+    assert_memory_equal(got.clients, clients, sizeof(clients));
+    assert_string_equal(got.id, want.id);
+    assert_string_equal(got.name, want.name);
+    assert_int_equal(got.owner_uid, want.owner_uid);
+    assert_int_equal(got.created_ms, want.created_ms);
+    assert_int_equal(got.sequence, want.sequence);
+    assert_true(got.overcommit);
+    assert_true(got.persistent);
+    assert_string_equal(got.cgroup, "/a/b");
+    assert_int_equal(got.policy, LEDGER_FIXED_SHARE);
+    assert_int_equal(got.priority, LEDGER_PRIORITY_HIGH);
+    assert_memory_equal(&got.holder, &want.holder, sizeof(want.holder));
+    assert_int_equal(got.n_devices, 2);
+    assert_memory_equal(got.devices, want.devices, sizeof(want.devices));
+    state_done(&got);
     json_decref(document);
 }
 
@@ -95,10 +110,11 @@ static void the_file_is_private_and_no_half_of_it_stays(void **unused)
 
 static void a_missing_file_is_no_error_text(void **unused)
 {
-    struct state state;
+    char boot_id[STATE_BOOT_ID_MAX];
+    struct state_instance state;
     struct error err;
 
-    assert_int_equal(state_load("/tmp/vgpu-test-no-such-file", &state, &err), -ENOENT);
+    assert_int_equal(state_load("/tmp/vgpu-test-no-such-file", &state, boot_id, &err), -ENOENT);
 }
 
 static void write_text(const char *text)
@@ -119,69 +135,92 @@ static void what_is_not_ours_is_refused_with_a_reason(void **unused)
         {"{\"format\":", "not JSON"},
         {"[1,2,3]", "not a state file"},
         {"{\"format\":\"other\"}", "not a state file"},
-        {"{\"format\":\"vgpud-state\",\"version\":2,\"boot_id\":\"\",\"instances\":[]}", "version"},
-        {"{\"format\":\"vgpud-state\",\"version\":1,\"instances\":[]}", "boot_id"},
-        {"{\"format\":\"vgpud-state\",\"version\":1,\"boot_id\":\"\",\"instances\":[7]}", "instance 0"},
-        {"{\"format\":\"vgpud-state\",\"version\":1,\"boot_id\":\"\",\"instances\":[{\"id\":\"\"}]}",
-         "instance 0"},
+        {"{\"format\":\"vgpud-instance\",\"version\":1,\"boot_id\":\"\"}", "version"},
+        {"{\"format\":\"vgpud-instance\",\"version\":2}", "boot_id"},
+        {"{\"format\":\"vgpud-instance\",\"version\":2,\"boot_id\":\"\",\"id\":\"\"}", "malformed"},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct state state;
+        char boot_id[STATE_BOOT_ID_MAX];
+        struct state_instance state;
         struct error err = {0};
 
         write_text(cases[i].text);
-        assert_int_equal(state_load(path, &state, &err), -EINVAL);
+        assert_int_equal(state_load(path, &state, boot_id, &err), -EINVAL);
         assert_non_null(strstr(err.text, cases[i].reason));
     }
 }
 
-/* Each member of an instance in turn: taken away, or of another type, or out of range. */
-static void an_instance_with_any_member_wrong_is_refused(void **unused)
+/* Each member of `whole` in turn: taken away, or of another type, or out of range. `whole` is a part of the
+ * document. Returns how many were tried. */
+static unsigned try_wrong_members(json_t *document, json_t *whole)
 {
-    json_t *whole = sample_document();
-    json_t *instance = json_array_get(json_object_get(whole, "instances"), 0);
     json_t *const wrong[] = {NULL, json_null(), json_integer(-1), json_string("x\ny"), json_array()};
-    void *at = json_object_iter(instance);
+    json_t *good = json_deep_copy(whole);
+    void *at = json_object_iter(good);
     unsigned n = 0;
 
-    for (; at; at = json_object_iter_next(instance, at)) {
-        for (size_t w = 0; w < sizeof(wrong) / sizeof(*wrong); w++) {
-            json_t *broken = json_deep_copy(whole),
-                   *target = json_array_get(json_object_get(broken, "instances"), 0);
+    for (; at; at = json_object_iter_next(good, at)) {
+        for (size_t w = 0; w < sizeof(wrong) / sizeof(*wrong); w++, n++) {
             const char *key = json_object_iter_key(at);
-            bool fine = json_is_string(wrong[w]) && json_is_string(json_object_get(target, key));
-            struct state state;
+            bool fine = json_is_string(wrong[w]) && json_is_string(json_object_get(good, key)) &&
+                        strcmp(key, "format");
+            struct state_instance instance;
+            char boot_id[STATE_BOOT_ID_MAX];
             struct error err;
 
             fine |= json_is_array(wrong[w]) && !strcmp(key, "clients");
             if (wrong[w])
-                json_object_set(target, key, wrong[w]);
+                json_object_set(whole, key, wrong[w]);
             else
-                json_object_del(target, key);
-            assert_int_equal(state_decode(broken, &state, &err), fine ? 0 : -EINVAL);
+                json_object_del(whole, key);
+            assert_int_equal(state_decode(document, &instance, boot_id, &err), fine ? 0 : -EINVAL);
             if (fine)
-                state_free(&state);
-            json_decref(broken);
-            n++;
+                state_done(&instance);
+            json_object_set(whole, key, json_object_get(good, key));
         }
     }
-    assert_int_equal(n, 8 * 5);
     for (size_t w = 0; w < sizeof(wrong) / sizeof(*wrong); w++)
         json_decref(wrong[w]);
-    json_decref(whole);
+    json_decref(good);
+    return n;
+}
+
+static void an_instance_with_any_member_wrong_is_refused(void **unused)
+{
+    json_t *document = sample_document();
+
+    assert_int_equal(try_wrong_members(document, document), 16 * 5);
+    assert_int_equal(try_wrong_members(document, json_array_get(json_object_get(document, "clients"), 0)),
+                     8 * 5);
+    json_decref(document);
+}
+
+/* A slot that no ledger has would be written to. */
+static void a_slot_out_of_range_is_refused(void **unused)
+{
+    json_t *document = sample_document();
+    struct state_instance instance;
+    char boot_id[STATE_BOOT_ID_MAX];
+    struct error err;
+
+    json_object_set_new(json_array_get(json_object_get(document, "clients"), 0), "slot",
+                        json_integer(LEDGER_SLOTS_MAX));
+    assert_int_equal(state_decode(document, &instance, boot_id, &err), -EINVAL);
+    json_decref(document);
 }
 
 static void a_link_is_not_followed(void **unused)
 {
     char link[80];
-    struct state state;
+    char boot_id[STATE_BOOT_ID_MAX];
+    struct state_instance state;
     struct error err;
 
     snprintf(link, sizeof(link), "%s.link", path);
     write_text("{}");
     assert_int_equal(symlink(path, link), 0);
-    assert_int_equal(state_load(link, &state, &err), -ELOOP);
+    assert_int_equal(state_load(link, &state, boot_id, &err), -ELOOP);
     unlink(link);
 }
 
@@ -291,6 +330,7 @@ int main(void)
         cmocka_unit_test(a_missing_file_is_no_error_text),
         cmocka_unit_test(what_is_not_ours_is_refused_with_a_reason),
         cmocka_unit_test(an_instance_with_any_member_wrong_is_refused),
+        cmocka_unit_test(a_slot_out_of_range_is_refused),
         cmocka_unit_test(a_link_is_not_followed),
         cmocka_unit_test(a_uuid_reads_as_it_was_written),
         cmocka_unit_test(a_text_that_is_no_uuid_is_refused),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -72,6 +73,23 @@ static void short_blocks_fill_in_behind_a_long_one(void **unused)
     cost_schedule_free(s);
 }
 
+static void alike_blocks_cost_what_they_cost_one_by_one(void **unused)
+{
+    unsigned seed = 1;
+
+    for (int i = 0; i < 3000; i++) {
+        uint32_t sms = 1 + (uint32_t)rand_r(&seed) % 13, slots = 1 + (uint32_t)rand_r(&seed) % 9;
+        uint64_t n = 1 + (uint64_t)rand_r(&seed) % 400, latency = 1 + (uint64_t)rand_r(&seed) % 1000;
+        uint64_t issue = (uint64_t)rand_r(&seed) % 1000;
+        struct cost_schedule *s = cost_schedule_new(sms, slots, n);
+
+        assert_non_null(s);
+        cost_schedule_alike(s, n, latency, issue);
+        assert_int_equal(cost_schedule_cycles(s), schedule(sms, slots, n, latency, issue));
+        cost_schedule_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +99,7 @@ int main(void)
         cmocka_unit_test(waves_follow_each_other),
         cmocka_unit_test(an_sm_is_never_faster_than_its_issue),
         cmocka_unit_test(short_blocks_fill_in_behind_a_long_one),
+        cmocka_unit_test(alike_blocks_cost_what_they_cost_one_by_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

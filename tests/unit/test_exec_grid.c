@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "softgpu/exec/pool.h"
+#include "softgpu/exec/program.h"
 
 /* Uneven work: each thread loops tid * 3 + block times, with a barrier behind. */
 #define UNEVEN                                                                                               \
@@ -210,6 +211,71 @@ static void modelled_time_fills_the_processors_wave_by_wave(void **unused)
     fixture_close(&f);
 }
 
+/* A warp that goes round `loops` times, with something in front that makes no difference to the cost. */
+#define ALIKE(front)                                                                                         \
+    KERNEL_2(front "mov.u64 %rd3, 0;\nL: add.u64 %rd3, %rd3, 1;\nsetp.lt.u64 %p1, %rd3, %rd1;\n"             \
+                   "nanosleep.u32 700;\n@%p1 bra L;\n")
+
+static void of_blocks_that_are_alike_one_is_run_and_all_are_counted(void **unused)
+{
+    /* The second kernel's blocks are run one by one. */
+    static const char *const kernels[] = {ALIKE("mov.u32 %r1, %tid.x;\n"), ALIKE("mov.u32 %r1, %ctaid.x;\n")};
+    struct exec_result results[2];
+
+    for (uint32_t blocks = 1; blocks < 1000; blocks = blocks * 3 + 1) {
+        for (int i = 0; i < 2; i++) {
+            struct fixture f;
+
+            fixture_open(&f, kernels[i]);
+            f.sm_count = 5;
+            results[i] = fixture_run(&f, "k", blocks, 100, 2, (uint64_t)37, (uint64_t)0);
+            fixture_close(&f);
+        }
+        assert_int_equal(results[0].model_cycles, results[1].model_cycles);
+        assert_int_equal(results[0].warp_instructions, results[1].warp_instructions);
+        assert_int_equal(results[0].thread_instructions, results[1].thread_instructions);
+    }
+}
+
+static void a_grid_of_any_size_is_cheap_when_its_blocks_are_alike(void **unused)
+{
+    struct exec_result one, all;
+    struct fixture f;
+
+    fixture_open(&f, ALIKE(""));
+    f.sm_count = 1;
+    one = fixture_run(&f, "k", 32, 32, 2, (uint64_t)37, (uint64_t)0);
+    all = fixture_run(&f, "k", UINT32_C(2147483647), 32, 2, (uint64_t)37, (uint64_t)0);
+    fixture_close(&f);
+    assert_int_equal(all.model_cycles, one.model_cycles * (2147483648 / 32));
+}
+
+static void blocks_that_could_be_told_apart_are_all_run(void **unused)
+{
+    static const char *const apart[] = {
+        "mov.u32 %r1, %ctaid.z;\nsetp.eq.u32 %p1, %r1, 0;\n@%p1 bra E;\n",
+        "mov.u32 %r1, %smid;\n",
+        "ld.global.u32 %r1, [%rd1];\n",
+        "st.global.u32 [%rd1], 1;\n",
+        "red.global.add.u32 [%rd1], 1;\n",
+        "bar.sync 0;\n",
+        "@%p1 trap;\n",
+    };
+
+    for (size_t i = 0; i < sizeof apart / sizeof *apart; i++) {
+        char text[2048];
+        struct fixture f;
+
+        snprintf(text, sizeof text, "%s%sE:\nret;\n}\n",
+                 KERNEL_HEAD ".visible .entry k(.param .u64 a) {\n" KERNEL_REGS
+                             "ld.param.u64 %rd1, [a];\nsetp.ne.u32 %p1, 0, 0;\n",
+                 apart[i]);
+        fixture_open(&f, text);
+        assert_false(f.program->kernel_data[0].is_alike);
+        fixture_close(&f);
+    }
+}
+
 /* ---- refusals ---- */
 
 static int try_dimensions(struct fixture *f, uint32_t gx, uint32_t gy, uint32_t bx, uint32_t by, uint32_t bz)
@@ -364,6 +430,9 @@ int main(void)
         cmocka_unit_test(a_delay_loop_is_long_for_the_model_and_short_for_the_host),
         cmocka_unit_test(a_loop_that_also_watches_memory_is_not_hurried),
         cmocka_unit_test(modelled_time_fills_the_processors_wave_by_wave),
+        cmocka_unit_test(of_blocks_that_are_alike_one_is_run_and_all_are_counted),
+        cmocka_unit_test(a_grid_of_any_size_is_cheap_when_its_blocks_are_alike),
+        cmocka_unit_test(blocks_that_could_be_told_apart_are_all_run),
         cmocka_unit_test(impossible_dimensions_are_refused),
         cmocka_unit_test(an_unsupported_kernel_says_so_and_leaves_the_others),
         cmocka_unit_test(broken_modules_are_refused_with_their_line),

@@ -360,9 +360,44 @@ static void a_try_counts_no_refusal_and_a_denial_counts_one(void **state)
     assert_int_equal(ledger_try_reserve(f->client[0], 0, 1001), -ENOMEM);
     ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
     assert_int_equal(usage.denied_total, 0);
-    ledger_deny(f->client[0], 0);
+    ledger_deny(f->client[0], 0, "cuMemAlloc_v2", 1001);
     ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
     assert_int_equal(usage.denied_total, 1);
+}
+
+static void a_denial_is_written_down_for_people(void **state)
+{
+    struct fixture *f = *state;
+    const struct ledger_note *note = &f->areas.ledger->accounts[0].denied;
+
+    assert_int_equal(ledger_reserve(f->client[0], 0, 300), 0);
+    ledger_deny(f->client[1], 0, "cuMemAlloc_v2", 1001);
+    assert_int_equal(note->why, LEDGER_WHY_LIMIT);
+    assert_string_equal(note->call, "cuMemAlloc_v2");
+    assert_int_equal(note->amount, 1001);
+    assert_int_equal(note->used, 300);
+    assert_int_equal(note->limit, ledger_limit_bytes(f->client[0], 0));
+    assert_int_equal(note->slot, ledger_own_slot_index(f->client[1]));
+    assert_true(note->time_ns > 0);
+    ledger_deny_by_driver(f->client[0], 0, "cuMemCreate", 7);
+    assert_int_equal(note->why, LEDGER_WHY_DRIVER);
+    assert_string_equal(note->call, "cuMemCreate");
+    assert_int_equal(f->areas.ledger->accounts[0].denied_total, 1); /* the limit's refusals alone */
+}
+
+static void what_is_reserved_ahead_makes_no_peak_until_it_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct ledger_usage usage;
+
+    assert_int_equal(ledger_try_reserve_ahead(f->client[0], 0, 900), 0);
+    assert_int_equal(ledger_try_reserve(f->client[1], 0, 900), -ENOMEM);
+    ledger_release(f->client[0], 0, 800);
+    ledger_peak_look(f->client[0], 0);
+    ledger_release(f->client[0], 0, 100);
+    ledger_usage_read(f->areas.ledger, f->areas.limits, 0, &usage);
+    assert_int_equal(usage.used_bytes, 0);
+    assert_int_equal(usage.peak_bytes, 100);
 }
 
 static void a_context_cost_is_passed_on_and_never_above_the_device(void **state)
@@ -527,6 +562,8 @@ int main(void)
         TEST(an_instance_without_devices_or_with_too_many_is_not_made),
         TEST(readers_clamp_what_a_tenant_wrote),
         TEST(the_peak_stays_when_usage_falls),
+        TEST(what_is_reserved_ahead_makes_no_peak_until_it_is_known),
+        TEST(a_denial_is_written_down_for_people),
         TEST(moving_bytes_hold_a_refusal_back_until_they_lie_still),
         TEST(every_change_of_moving_bytes_is_counted),
         TEST(a_try_counts_no_refusal_and_a_denial_counts_one),

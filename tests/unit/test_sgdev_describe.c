@@ -60,7 +60,7 @@ static void every_key_reaches_its_field(void **state)
     parse("name=Software A, memory=3G, sms=4, uuid=GPU-01234567-89ab-cdef-0123-456789ABCDEF, cc=8.6, "
           "clock=1.5GHz, memclock=800, "
           "bus=384, context=65M, time=virtual, ips=1.5M, copy=6G, devcopy=100G, launch=7us, slice=500us, "
-          "switch=0");
+          "preempt=no, switch=0");
     assert_int_equal(parsed.n_devices, 1);
     assert_string_equal(d->name, "Software A");
     assert_int_equal(d->memory_bytes, 3 * GIB);
@@ -78,8 +78,34 @@ static void every_key_reaches_its_field(void **state)
     assert_int_equal(d->copy_bytes_per_s, 6 * GIB);
     assert_int_equal(d->device_copy_bytes_per_s, 100 * GIB);
     assert_int_equal(d->launch_ns, 7000);
-    assert_int_equal(d->time_slice_ns, 500000);
+    assert_int_equal(d->n_time_slices, 1);
+    assert_int_equal(d->time_slices_ns[0], 500000);
+    assert_true(d->runs_to_end);
     assert_int_equal(d->switch_ns, 0);
+}
+
+static void turns_may_have_a_pattern_of_lengths(void **state)
+{
+    const struct sgdev_properties *d = &parsed.devices[0];
+    uint64_t first;
+
+    parse("slices=2ms/500us/1ms");
+    assert_int_equal(d->n_time_slices, 3);
+    assert_int_equal(d->time_slices_ns[0], 2000000);
+    assert_int_equal(d->time_slices_ns[1], 500000);
+    assert_int_equal(d->time_slices_ns[2], 1000000);
+    first = describe_fingerprint(&parsed);
+    parse("slices=2ms/500us/2ms");
+    assert_true(describe_fingerprint(&parsed) != first);
+    parse("slices=1ms/3ms,slice=700us"); /* the latter of the two counts */
+    assert_int_equal(d->n_time_slices, 1);
+    assert_int_equal(d->time_slices_ns[0], 700000);
+    assert_false(d->runs_to_end);
+    first = describe_fingerprint(&parsed);
+    parse("slice=700us,preempt=no");
+    assert_true(describe_fingerprint(&parsed) != first);
+    parse("slice=700us,preempt=yes");
+    assert_true(describe_fingerprint(&parsed) == first);
 }
 
 static void count_and_semicolons_make_several_devices(void **state)
@@ -117,6 +143,10 @@ static void a_mistake_is_named_with_what_is_expected(void **state)
     refuse("cc=75", "cc", "75", "7.5");
     refuse("time=fast", "time", "fast", "virtual");
     refuse("slice=2", "slice", "2", "2ms");
+    refuse("slices=2ms/", "slices", "2ms/", "500us");
+    refuse("slices=2ms/49us", "slices", "49us", "50000ns");
+    refuse("slices=1ms/1ms/1ms/1ms/1ms/1ms/1ms/1ms/1ms", "slices", "1ms/1ms", "at most 8");
+    refuse("preempt=maybe", "preempt", "maybe", "yes or no");
     refuse("clock=fast", "clock", "fast", "1.5GHz");
     refuse("uuid=123", "uuid", "123", "32 hex digits");
     refuse("count=2,uuid=0123456789abcdef0123456789abcdef", "uuid", "2", "by itself");
@@ -172,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_description_there_is_one_sane_device),
         cmocka_unit_test(every_key_reaches_its_field),
+        cmocka_unit_test(turns_may_have_a_pattern_of_lengths),
         cmocka_unit_test(count_and_semicolons_make_several_devices),
         cmocka_unit_test(a_uuid_depends_on_name_and_ordinal_alone),
         cmocka_unit_test(a_mistake_is_named_with_what_is_expected),

@@ -20,6 +20,7 @@ static struct told {
     uint64_t start_ns, end_ns;
 } told[TICKETS_MAX];
 static unsigned n_told;
+static struct busy copy_busy; /* of all contexts together */
 
 static void on_ended(void *owner, uint64_t ticket, int status, uint64_t start_ns, uint64_t end_ns)
 {
@@ -29,23 +30,33 @@ static void on_ended(void *owner, uint64_t ticket, int status, uint64_t start_ns
     n_told++;
 }
 
-static struct timeline *new_timeline(enum sgdev_time_mode mode, uint64_t start_ns, uint64_t switch_ns)
+static struct timeline *new_timeline_of(const struct timeline_config *config)
 {
-    struct timeline_config config = {
-        .mode = mode, .start_ns = start_ns, .time_slice_ns = 2 * NS_PER_MS, .switch_ns = switch_ns};
     struct timeline *timeline;
 
     memset(told, 0, sizeof(told));
+    copy_busy = (struct busy){0};
     n_told = 0;
-    assert_int_equal(timeline_new(&config, on_ended, &timeline), 0);
+    assert_int_equal(timeline_new(config, on_ended, &timeline), 0);
     return timeline;
+}
+
+static struct timeline *new_timeline(enum sgdev_time_mode mode, uint64_t start_ns, uint64_t switch_ns)
+{
+    struct timeline_config config = {.mode = mode,
+                                     .start_ns = start_ns,
+                                     .time_slices_ns = {2 * NS_PER_MS},
+                                     .n_time_slices = 1,
+                                     .switch_ns = switch_ns};
+
+    return new_timeline_of(&config);
 }
 
 static struct timeline_context *new_context(struct timeline *timeline, struct busy *busy)
 {
     struct timeline_context *context;
 
-    assert_int_equal(timeline_context_new(timeline, busy, NULL, &context), 0);
+    assert_int_equal(timeline_context_new(timeline, busy, &copy_busy, NULL, &context), 0);
     return context;
 }
 
@@ -122,9 +133,12 @@ static void an_end_is_not_told_before_its_time(void **state)
 }
 
 /* Following timeline_next_ns alone, as softgpud does, ends everything at its time. */
-static void run_by_next(struct timeline *timeline)
+static void run_by_next(struct timeline *timeline, enum sgdev_time_mode mode)
 {
     uint64_t next_ns;
+
+    if (mode == SGDEV_TIME_VIRTUAL) /* it does not look at the time */
+        timeline_advance(timeline, 0);
 
     while ((next_ns = timeline_next_ns(timeline)) != UINT64_MAX) {
         unsigned before = n_told;
@@ -166,7 +180,7 @@ static void three_contexts_take_turns_in_order(void **state)
         context[i] = new_context(timeline, &busy[i]);
         submit(context[i], SGDEV_ENGINE_COMPUTE, 0, 4 * NS_PER_MS, i);
     }
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     assert_int_equal(told[0].start_ns, 0);
     assert_int_equal(told[1].start_ns, 2 * NS_PER_MS);
     assert_int_equal(told[2].start_ns, 4 * NS_PER_MS);
@@ -187,7 +201,7 @@ static void a_lone_context_is_never_interrupted(void **state)
 
     submit(context, SGDEV_ENGINE_COMPUTE, 0, NS_PER_S, 0);
     assert_int_equal(timeline_next_ns(timeline), NS_PER_S);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     assert_int_equal(told[0].end_ns - told[0].start_ns, NS_PER_S);
     timeline_context_free(context, false);
     timeline_context_free(other, false);
@@ -202,13 +216,137 @@ static void each_change_of_context_costs_its_time(void **state)
 
     submit(a, SGDEV_ENGINE_COMPUTE, 0, 3 * NS_PER_MS, 0);
     submit(b, SGDEV_ENGINE_COMPUTE, 0, NS_PER_MS, 1);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     /* a 2 ms, change, b 1 ms, change, a 1 ms; the first context costs nothing. */
     assert_int_equal(told[1].start_ns, 2 * NS_PER_MS + 1000);
     assert_int_equal(told[0].end_ns, 4 * NS_PER_MS + 2000);
     assert_int_equal(total_ns(timeline), 4 * NS_PER_MS);
     timeline_context_free(a, false);
     timeline_context_free(b, false);
+    timeline_free(timeline);
+}
+
+static void contexts_have_turns_of_the_patterns_lengths_in_the_order_of_their_making(void **state)
+{
+    for (enum sgdev_time_mode mode = SGDEV_TIME_PACED; mode <= SGDEV_TIME_VIRTUAL; mode++) {
+        struct timeline_config config = {
+            .mode = mode,
+            .time_slices_ns = {2 * NS_PER_MS, 500 * NS_PER_US, NS_PER_MS},
+            .n_time_slices = 3,
+        };
+        struct timeline *timeline = new_timeline_of(&config);
+        struct timeline_context *context[4];
+        struct busy busy[4] = {0};
+
+        for (unsigned i = 0; i < 4; i++) {
+            context[i] = new_context(timeline, &busy[i]);
+            submit(context[i], SGDEV_ENGINE_COMPUTE, 0, 4 * NS_PER_MS, i);
+        }
+        run_by_next(timeline, mode);
+        assert_int_equal(told[0].start_ns, 0);
+        assert_int_equal(told[1].start_ns, 2000 * NS_PER_US);
+        assert_int_equal(told[2].start_ns, 2500 * NS_PER_US);
+        assert_int_equal(told[3].start_ns, 3500 * NS_PER_US); /* the pattern begins anew */
+        /* Rounds of 5.5 ms: 0 and 3 end in the second. Then 1 and 2 are left, in turns of 0.5 and 1 ms. */
+        assert_int_equal(told[0].end_ns, 7500 * NS_PER_US);
+        assert_int_equal(told[3].end_ns, 11000 * NS_PER_US);
+        assert_int_equal(told[2].end_ns, 14000 * NS_PER_US);
+        assert_int_equal(told[1].end_ns, 16000 * NS_PER_US);
+        for (unsigned i = 0; i < 4; i++) {
+            assert_int_equal(busy[i].total_ns, 4 * NS_PER_MS);
+            timeline_context_free(context[i], false);
+        }
+        timeline_free(timeline);
+    }
+}
+
+/* However irregularly time is looked at, a = 5 ms kernels and b = 0.3 ms kernels. */
+static void without_preemption_turns_change_between_kernels_only(void **state)
+{
+    static const uint64_t steps_ns[] = {UINT64_MAX / 2, 777777, 100000, 13};
+
+    for (unsigned s = 0; s < 4; s++) {
+        struct timeline_config config = {
+            .mode = s ? SGDEV_TIME_PACED : SGDEV_TIME_VIRTUAL,
+            .time_slices_ns = {2 * NS_PER_MS},
+            .n_time_slices = 1,
+            .runs_to_end = true,
+        };
+        struct timeline *timeline = new_timeline_of(&config);
+        struct busy busy[2] = {0};
+        struct timeline_context *a = new_context(timeline, &busy[0]), *b = new_context(timeline, &busy[1]);
+
+        for (uint64_t i = 0; i < 2; i++)
+            submit(a, SGDEV_ENGINE_COMPUTE, 0, 5 * NS_PER_MS, i);
+        for (uint64_t i = 2; i < 10; i++)
+            submit(b, SGDEV_ENGINE_COMPUTE, 0, 300 * NS_PER_US, i);
+        for (uint64_t now_ns = 0; n_told < 10; now_ns += steps_ns[s])
+            timeline_advance(timeline, now_ns);
+        /* One kernel of a passes its turn of 2 ms by 3 ms; b's seventh kernel begins within b's turn. */
+        assert_int_equal(told[0].start_ns, 0);
+        assert_int_equal(told[0].end_ns, 5000 * NS_PER_US);
+        for (uint64_t i = 2; i < 9; i++) {
+            assert_int_equal(told[i].start_ns, (5000 + (i - 2) * 300) * NS_PER_US);
+            assert_int_equal(told[i].end_ns, told[i].start_ns + 300 * NS_PER_US);
+        }
+        assert_int_equal(told[1].start_ns, 7100 * NS_PER_US);
+        assert_int_equal(told[1].end_ns, 12100 * NS_PER_US);
+        assert_int_equal(told[9].start_ns, 12100 * NS_PER_US);
+        assert_int_equal(busy[0].total_ns, 10000 * NS_PER_US);
+        assert_int_equal(busy[1].total_ns, 2400 * NS_PER_US);
+        timeline_context_free(a, false);
+        timeline_context_free(b, false);
+        timeline_free(timeline);
+    }
+}
+
+static void without_preemption_a_newcomer_waits_for_the_kernel_that_runs(void **state)
+{
+    struct timeline_config config = {
+        .time_slices_ns = {2 * NS_PER_MS}, .n_time_slices = 1, .switch_ns = 1000, .runs_to_end = true};
+    struct timeline *timeline = new_timeline_of(&config);
+    struct busy busy[2] = {0};
+    struct timeline_context *a = new_context(timeline, &busy[0]), *b = new_context(timeline, &busy[1]);
+
+    for (uint64_t i = 0; i < 2; i++)
+        submit(a, SGDEV_ENGINE_COMPUTE, 0, 20 * NS_PER_MS, i);
+    submit(b, SGDEV_ENGINE_COMPUTE, 3 * NS_PER_MS, NS_PER_MS, 2);
+    run_by_next(timeline, SGDEV_TIME_PACED);
+    assert_int_equal(told[0].end_ns, 20 * NS_PER_MS);
+    assert_int_equal(told[2].start_ns, 20 * NS_PER_MS + 1000);
+    assert_int_equal(told[2].end_ns, 21 * NS_PER_MS + 1000);
+    assert_int_equal(told[1].start_ns, 21 * NS_PER_MS + 2000);
+    assert_int_equal(told[1].end_ns, 41 * NS_PER_MS + 2000);
+    timeline_context_free(a, false);
+    timeline_context_free(b, false);
+    timeline_free(timeline);
+}
+
+static void what_a_change_costs_is_on_nobodys_account(void **state)
+{
+    const uint64_t slices_ns[2] = {2 * NS_PER_MS, 500 * NS_PER_US}, switch_ns = 100 * NS_PER_US;
+    struct timeline_config config = {
+        .time_slices_ns = {slices_ns[0], slices_ns[1]}, .n_time_slices = 2, .switch_ns = switch_ns};
+    struct timeline *timeline = new_timeline_of(&config);
+    struct busy busy[2] = {0};
+    struct timeline_context *context[2];
+    uint64_t round_ns = slices_ns[0] + slices_ns[1] + 2 * switch_ns;
+
+    for (unsigned i = 0; i < 2; i++) {
+        context[i] = new_context(timeline, &busy[i]);
+        submit(context[i], SGDEV_ENGINE_COMPUTE, 0, NS_PER_S, i);
+        submit(context[i], SGDEV_ENGINE_COPY, 0, NS_PER_S, 2 + i);
+    }
+    for (uint64_t i = 1; i <= 300; i++) {
+        timeline_advance(timeline, i * round_ns);
+        assert_int_equal(busy[0].total_ns, i * slices_ns[0]);
+        assert_int_equal(busy[1].total_ns, i * slices_ns[1]);
+        assert_int_equal(total_ns(timeline), i * (slices_ns[0] + slices_ns[1]));
+    }
+    run_by_next(timeline, SGDEV_TIME_PACED);
+    assert_int_equal(told[3].end_ns, 2 * NS_PER_S); /* copies change for nothing */
+    for (unsigned i = 0; i < 2; i++)
+        timeline_context_free(context[i], false);
     timeline_free(timeline);
 }
 
@@ -220,7 +358,7 @@ static void work_becomes_ready_in_the_middle_of_others(void **state)
 
     submit(a, SGDEV_ENGINE_COMPUTE, 0, 100 * NS_PER_MS, 0);
     submit(b, SGDEV_ENGINE_COMPUTE, 50 * NS_PER_MS, NS_PER_MS, 1);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     /* b waits for the rest of a's turn, which counts from when b waits. */
     assert_int_equal(told[1].start_ns, 52 * NS_PER_MS);
     assert_int_equal(told[1].end_ns, 53 * NS_PER_MS);
@@ -240,13 +378,14 @@ static void copies_run_beside_kernels_and_take_turns_by_item(void **state)
     submit(a, SGDEV_ENGINE_COPY, 0, 10 * NS_PER_MS, 1);
     submit(a, SGDEV_ENGINE_COPY, 0, 10 * NS_PER_MS, 2);
     submit(b, SGDEV_ENGINE_COPY, 0, 10 * NS_PER_MS, 3);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     assert_int_equal(told[0].end_ns, 100);
     assert_int_equal(told[1].end_ns, 10 * NS_PER_MS);
     assert_int_equal(told[3].end_ns, 20 * NS_PER_MS);
     assert_int_equal(told[2].end_ns, 30 * NS_PER_MS);
     assert_int_equal(total_ns(timeline), 100);
     assert_int_equal(timeline_busy(timeline, SGDEV_ENGINE_COPY)->total_ns, 30 * NS_PER_MS);
+    assert_int_equal(copy_busy.total_ns, 30 * NS_PER_MS);
     timeline_context_free(a, false);
     timeline_context_free(b, false);
     timeline_free(timeline);
@@ -315,7 +454,7 @@ static void a_freed_context_leaves_the_queue_at_once(void **state)
     timeline_context_free(a, true);
     assert_int_equal(told[0].status, -ECANCELED);
     assert_int_equal(told[1].status, -ECANCELED);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     assert_int_equal(told[2].start_ns, NS_PER_MS);
     assert_int_equal(told[2].end_ns, NS_PER_S + NS_PER_MS);
     assert_int_equal(busy[0].total_ns, NS_PER_MS);
@@ -334,7 +473,7 @@ static void work_of_no_length_ends_in_its_order(void **state)
     submit(context, SGDEV_ENGINE_COMPUTE, 10, 0, 2);
     timeline_advance(timeline, 10);
     assert_int_equal(n_told, 1);
-    run_by_next(timeline);
+    run_by_next(timeline, SGDEV_TIME_PACED);
     assert_int_equal(told[2].start_ns, 15);
     assert_int_equal(told[2].end_ns, 15);
     timeline_context_free(context, false);
@@ -366,7 +505,13 @@ static void what_no_timeline_can_hold_is_refused(void **state)
 static void random_work_keeps_the_accounts_exact(void **state)
 {
     for (unsigned seed = 1; seed <= 50; seed++) {
-        struct timeline *timeline = new_timeline(SGDEV_TIME_PACED, 0, seed % 3 * 1000);
+        struct timeline_config config = {
+            .time_slices_ns = {2 * NS_PER_MS, 50 * NS_PER_US, 700 * NS_PER_US},
+            .n_time_slices = 1 + seed % 2 * 2,
+            .switch_ns = seed % 3 * 1000,
+            .runs_to_end = seed % 5 == 0,
+        };
+        struct timeline *timeline = new_timeline_of(&config);
         struct busy busy[4] = {0};
         struct timeline_context *context[4];
         uint64_t sums_ns[4] = {0}, now_ns = 0, last_end_ns[4] = {0};
@@ -384,7 +529,7 @@ static void random_work_keeps_the_accounts_exact(void **state)
             timeline_advance(timeline, now_ns);
             assert_true(total_ns(timeline) <= now_ns);
         }
-        run_by_next(timeline);
+        run_by_next(timeline, SGDEV_TIME_PACED);
         assert_int_equal(n_told, 400);
         for (unsigned i = 0; i < 400; i++) {
             assert_int_equal(told[i].times, 1);
@@ -447,6 +592,10 @@ int main(void)
         cmocka_unit_test(three_contexts_take_turns_in_order),
         cmocka_unit_test(a_lone_context_is_never_interrupted),
         cmocka_unit_test(each_change_of_context_costs_its_time),
+        cmocka_unit_test(contexts_have_turns_of_the_patterns_lengths_in_the_order_of_their_making),
+        cmocka_unit_test(without_preemption_turns_change_between_kernels_only),
+        cmocka_unit_test(without_preemption_a_newcomer_waits_for_the_kernel_that_runs),
+        cmocka_unit_test(what_a_change_costs_is_on_nobodys_account),
         cmocka_unit_test(work_becomes_ready_in_the_middle_of_others),
         cmocka_unit_test(copies_run_beside_kernels_and_take_turns_by_item),
         cmocka_unit_test(a_virtual_clock_jumps_as_work_needs),
