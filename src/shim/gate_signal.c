@@ -1,18 +1,22 @@
 /* Reading and writing signals; see gate_signal.h. */
 #include "shim/gate_signal.h"
 
+#include <pthread.h>
 #include <stddef.h>
 
 #include "base/clock.h"
+#include "meter/pauses.h"
 #include "shim/rejoin.h"
 
 /* A count that has not changed for so long is of somebody who polls, or whose kernel is long: then he has no
  * claim to be waited for. */
 #define STILL_NS (UINT64_C(50) * NS_PER_MS)
 
-/* What was seen of a line last, by any thread of this process; races between threads lose a look. */
+/* What was seen of a line, by any thread of this process. */
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     uint64_t begun, changed_ns;
+    struct pauses pauses;
 } seen[LEDGER_SIGNALS_MAX];
 
 static struct ledger_signal *own_line(struct ledger_client *client, int device)
@@ -50,32 +54,45 @@ void gate_signal_ended(struct ledger_client *client, int device, uint64_t begun)
         __atomic_store_n(&line->ended, begun, __ATOMIC_RELEASE);
 }
 
-static bool line_is_busy(const struct ledger_signal *line, unsigned number, uint64_t now_ns)
+static bool line_is_busy_locked(const struct ledger_signal *line, unsigned number, uint64_t now_ns)
 {
     uint64_t begun = __atomic_load_n(&line->begun, __ATOMIC_ACQUIRE);
 
     if (begun == __atomic_load_n(&line->ended, __ATOMIC_ACQUIRE))
         return false;
-    if (__atomic_load_n(&seen[number].begun, __ATOMIC_RELAXED) != begun) {
-        __atomic_store_n(&seen[number].begun, begun, __ATOMIC_RELAXED);
-        __atomic_store_n(&seen[number].changed_ns, now_ns, __ATOMIC_RELAXED);
+    if (seen[number].begun != begun) {
+        seen[number].begun = begun;
+        seen[number].changed_ns = now_ns;
         return true;
     }
-    return now_ns - __atomic_load_n(&seen[number].changed_ns, __ATOMIC_RELAXED) < STILL_NS;
+    return now_ns - seen[number].changed_ns < STILL_NS;
 }
 
-bool gate_signal_is_busy(struct ledger_client *client, const struct ledger_gate *gate, uint64_t now_ns)
+enum gate_signal gate_signal_look(struct ledger_client *client, const struct ledger_gate *gate,
+                                  uint64_t work_ns, uint64_t now_ns)
 {
     const struct ledger_signals *signals = ledger_client_signals(client);
+    enum gate_signal found = GATE_SIGNAL_FREE;
 
     if (!signals || gate->signal_device >= LEDGER_SIGNAL_DEVICES_MAX)
-        return false;
+        return found;
+    pthread_mutex_lock(&seen_lock);
     for (unsigned word = 0; word < 2; word++)
         for (uint64_t bits = gate->yield[word]; bits; bits &= bits - 1) {
             unsigned number = 64 * word + (unsigned)__builtin_ctzll(bits);
+            bool is_busy = line_is_busy_locked(&signals->lines[gate->signal_device][number], number, now_ns);
 
-            if (line_is_busy(&signals->lines[gate->signal_device][number], number, now_ns))
-                return true;
+            pauses_look(&seen[number].pauses, is_busy, now_ns);
+            if (is_busy)
+                found = GATE_SIGNAL_BUSY;
+            else if (found == GATE_SIGNAL_FREE && !pauses_have_room(&seen[number].pauses, work_ns, now_ns))
+                found = GATE_SIGNAL_SHORT;
         }
-    return false;
+    pthread_mutex_unlock(&seen_lock);
+    return found;
+}
+
+void gate_signal_reset_in_child(void)
+{
+    seen_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }

@@ -14,8 +14,17 @@ uint64_t *gate_signal_begun(struct ledger_client *client, int device);
  * wait. */
 void gate_signal_ended(struct ledger_client *client, int device, uint64_t begun);
 
-/* Whether somebody whom the gate has this instance yield to works on the device. A count that stands still
- * for long says nothing: who polls for completion never tells of it. */
-bool gate_signal_is_busy(struct ledger_client *client, const struct ledger_gate *gate, uint64_t now_ns);
+/* What those do on the device whom the gate has this instance yield to. A count that stands still for long
+ * says nothing: who polls for completion never tells of it. */
+enum gate_signal {
+    GATE_SIGNAL_FREE,
+    GATE_SIGNAL_SHORT, /* nobody is at work, but work of work_ns would not end before somebody is again, by
+                          the pauses seen */
+    GATE_SIGNAL_BUSY,
+};
+enum gate_signal gate_signal_look(struct ledger_client *client, const struct ledger_gate *gate,
+                                  uint64_t work_ns, uint64_t now_ns);
+
+void gate_signal_reset_in_child(void);
 
 #endif

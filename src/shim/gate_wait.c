@@ -279,6 +279,17 @@ static void draw_or_debt(struct ledger_client *client, int device, enum ledger_e
     }
 }
 
+/* Somebody of a higher priority is at work, or soon will be: what takes longer than may be under way beside
+ * him is begun only where it fits into his pause. */
+static bool must_yield(struct ledger_client *client, const struct look *seen, uint64_t ns)
+{
+    const struct ledger_gate *gate = &seen->gate;
+    enum gate_signal signal = gate_signal_look(client, gate, ns * (1 + sample_count()), seen->now_ns);
+
+    return signal == GATE_SIGNAL_BUSY ||
+           (signal == GATE_SIGNAL_SHORT && gate->in_flight_ns && ns > gate->in_flight_ns);
+}
+
 /* What keeps the thread from beginning work now; when nothing does, ns are drawn. polite_since_ns:
  * since when it waits for others; 0: it does not. */
 static struct obstacle try_draw(struct ledger_client *client, int device, enum ledger_engine engine,
@@ -293,7 +304,7 @@ static struct obstacle try_draw(struct ledger_client *client, int device, enum l
     polite = deferred_ns < POLITE_NS;
     if (deferred_ns < POLITE_WINDOW_NS && window_is_open(seen) && !window_is_mine(seen, client))
         obstacle = (struct obstacle){.why = LEDGER_WHY_WINDOW, .until_ns = seen->gate.window_until_ns};
-    else if (polite && seen->is_fresh && gate_signal_is_busy(client, &seen->gate, seen->now_ns))
+    else if (polite && seen->is_fresh && must_yield(client, seen, ns))
         obstacle = (struct obstacle){.why = LEDGER_WHY_YIELD, .until_ns = seen->now_ns + NAP_NS};
     else if (polite && seen->is_fresh && seen->gate.in_flight_ns && sample_count() > 1)
         obstacle = (struct obstacle){.why = LEDGER_WHY_IN_FLIGHT, .until_ns = seen->now_ns + NAP_NS};
@@ -424,4 +435,5 @@ void gate_wait_begin(struct ledger_client *client)
 void gate_wait_reset_in_child(void)
 {
     gates_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    gate_signal_reset_in_child();
 }

@@ -14,6 +14,7 @@
 #include "meter/draw.h"
 #include "meter/estimate.h"
 #include "meter/overlap.h"
+#include "meter/pauses.h"
 
 #define US NS_PER_US
 #define MS NS_PER_MS
@@ -344,6 +345,33 @@ static void a_measurement_that_never_comes_holds_nothing_up(void **state)
     assert_in_range(overlap_factor_ppm(&overlap), 499000, 501000);
 }
 
+/* ---- pauses ---- */
+
+static void work_is_fitted_into_the_shortest_of_the_last_pauses(void **state)
+{
+    struct pauses p = {0};
+    uint64_t now = MS;
+
+    assert_false(pauses_have_room(&p, 1, now));
+    for (unsigned i = 0; i < 3; i++) {
+        pauses_look(&p, false, now);
+        assert_int_equal(pauses_have_room(&p, 60 * MS, now), i < 2); /* hardly anything was seen before */
+        pauses_look(&p, true, now += (i == 1 ? 32 : 40) * MS);
+        assert_false(pauses_have_room(&p, 1, now));
+        now += 5 * MS;
+    }
+    pauses_look(&p, false, now);
+    assert_true(pauses_have_room(&p, 28 * MS, now));
+    assert_false(pauses_have_room(&p, 28 * MS + 1, now));
+    assert_true(pauses_have_room(&p, 8 * MS, now + 20 * MS));
+    assert_false(pauses_have_room(&p, 8 * MS + 1, now + 20 * MS));
+    for (unsigned i = 0; i < PAUSES_KEPT; i++) {
+        pauses_look(&p, true, now += 80 * MS);
+        pauses_look(&p, false, now += 5 * MS);
+    }
+    assert_true(pauses_have_room(&p, 70 * MS, now));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_factor_is_forgotten_when_one_stream_is_left),
         cmocka_unit_test(pauses_and_company_say_nothing),
         cmocka_unit_test(a_measurement_that_never_comes_holds_nothing_up),
+        cmocka_unit_test(work_is_fitted_into_the_shortest_of_the_last_pauses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
