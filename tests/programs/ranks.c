@@ -20,30 +20,19 @@
 
 #include "base/clock.h"
 #include "cuda.h"
+#include "nap.h"
 
 enum { BLOCK_THREADS = 32, PAGE_BYTES = 4096, APART = 64 };
 
-static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                          ".visible .entry nap(.param .u64 wait_ns)\n{\n"
-                          ".reg .pred %p1;\n.reg .b32 %r1;\n.reg .b64 %rd<3>;\n"
-                          "ld.param.u64 %rd1, [wait_ns];\n"
-                          "NEXT:\n"
-                          "min.u64 %rd2, %rd1, 1000000;\n"
-                          "cvt.u32.u64 %r1, %rd2;\n"
-                          "nanosleep.u32 %r1;\n"
-                          "sub.u64 %rd1, %rd1, %rd2;\n"
-                          "setp.ne.u64 %p1, %rd1, 0;\n"
-                          "@%p1 bra NEXT;\n"
-                          "ret;\n}\n"
-                          ".visible .entry spin(.param .u64 at, .param .u32 value)\n{\n"
-                          ".reg .pred %p1;\n.reg .b32 %r<3>;\n.reg .b64 %rd1;\n"
-                          "ld.param.u64 %rd1, [at];\n"
-                          "ld.param.u32 %r1, [value];\n"
-                          "NEXT:\n"
-                          "ld.volatile.global.u32 %r2, [%rd1];\n"
-                          "setp.lt.u32 %p1, %r2, %r1;\n"
-                          "@%p1 bra NEXT;\n"
-                          "ret;\n}\n";
+static const char ptx[] = NAP_PTX ".visible .entry spin(.param .u64 at, .param .u32 value)\n{\n"
+                                  ".reg .pred %p1;\n.reg .b32 %r<3>;\n.reg .b64 %rd1;\n"
+                                  "ld.param.u64 %rd1, [at];\n"
+                                  "ld.param.u32 %r1, [value];\n"
+                                  "NEXT:\n"
+                                  "ld.volatile.global.u32 %r2, [%rd1];\n"
+                                  "setp.lt.u32 %p1, %r2, %r1;\n"
+                                  "@%p1 bra NEXT;\n"
+                                  "ret;\n}\n";
 
 static _Thread_local CUfunction nap, spin;
 static CUdeviceptr flags; /* one for each rank, in memory that all see */
