@@ -109,17 +109,4 @@ def forks_and_threads_keep_the_share():
         node.close()
 
 
-def many_threads_with_streams_of_their_own_keep_the_share():
-    for door in ("ptsz", "kernel"):
-        node = Node()
-        tenant = node.tenant(["--compute", "30%"], "--door", door, "--threads", 8, "--time", 500)
-        time.sleep(1)
-        judge = node.judge(50)
-        begin_ns = time.monotonic_ns()
-        judge.wait_until(begin_ns + 2 * S)
-        near(judge.percent(tenant.pid, begin_ns, begin_ns + 2 * S), 30, SEVERAL_WITHIN, f"8 threads with a stream each have the share ({door})")
-        node.close()
-
-
-run_tests(no_call_is_held, captures_are_not_held, captures_are_not_billed_and_replays_are, forks_and_threads_keep_the_share,
-          many_threads_with_streams_of_their_own_keep_the_share)
+run_tests(no_call_is_held, captures_are_not_held, captures_are_not_billed_and_replays_are, forks_and_threads_keep_the_share)
