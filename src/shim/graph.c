@@ -176,46 +176,6 @@ static CUresult change_end_part(CUresult result, CUgraphExec exec, const struct 
     return shim_result(graph_exec_set(exec, &known.needs, known.launched));
 }
 
-CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
-                           CUgraphExecUpdateResult *update_result)
-{
-    struct ledger_client *client;
-    struct graph_needs needs = {0};
-    CUresult result = change_begin(&client);
-
-    if (!result && client)
-        result = graph_needs_walk(&needs, graph);
-    if (result || !client)
-        return result ? result : real(cuGraphExecUpdate)(exec, graph, error_node, update_result);
-    return change_end(real(cuGraphExecUpdate)(exec, graph, error_node, update_result), exec, &needs);
-}
-
-CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *update_result)
-{
-    struct ledger_client *client;
-    struct graph_needs needs = {0};
-    CUresult result = change_begin(&client);
-
-    if (!result && client)
-        result = graph_needs_walk(&needs, graph);
-    if (result || !client)
-        return result ? result : real(cuGraphExecUpdate_v2)(exec, graph, update_result);
-    return change_end(real(cuGraphExecUpdate_v2)(exec, graph, update_result), exec, &needs);
-}
-
-CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraph child)
-{
-    struct ledger_client *client;
-    struct graph_needs needs = {0};
-    CUresult result = change_begin(&client);
-
-    if (!result && client)
-        result = graph_needs_walk(&needs, child);
-    if (result || !client)
-        return result ? result : real(cuGraphExecChildGraphNodeSetParams)(exec, node, child);
-    return change_end_part(real(cuGraphExecChildGraphNodeSetParams)(exec, node, child), exec, &needs);
-}
-
 /* What a node with these parameters needs. */
 static CUresult params_needs(struct graph_needs *needs, const CUgraphNodeParams *params)
 {
@@ -229,17 +189,40 @@ static CUresult params_needs(struct graph_needs *needs, const CUgraphNodeParams 
     return CUDA_SUCCESS;
 }
 
+/* The frame of changes: what the new part needs is found out by find(&needs, part) before the driver makes
+ * the change, and end remembers it. */
+#define CHANGE(call, exec, find, part, end)                                                                  \
+    struct ledger_client *client;                                                                            \
+    struct graph_needs needs = {0};                                                                          \
+    CUresult result = change_begin(&client);                                                                 \
+                                                                                                             \
+    if (!result && client)                                                                                   \
+        result = find(&needs, part);                                                                         \
+    if (result || !client)                                                                                   \
+        return result ? result : call;                                                                       \
+    return end(call, exec, &needs)
+
+CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *error_node,
+                           CUgraphExecUpdateResult *update_result)
+{
+    CHANGE(real(cuGraphExecUpdate)(exec, graph, error_node, update_result), exec, graph_needs_walk, graph,
+           change_end);
+}
+
+CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *update_result)
+{
+    CHANGE(real(cuGraphExecUpdate_v2)(exec, graph, update_result), exec, graph_needs_walk, graph, change_end);
+}
+
+CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraph child)
+{
+    CHANGE(real(cuGraphExecChildGraphNodeSetParams)(exec, node, child), exec, graph_needs_walk, child,
+           change_end_part);
+}
+
 CUresult cuGraphExecNodeSetParams(CUgraphExec exec, CUgraphNode node, CUgraphNodeParams *params)
 {
-    struct ledger_client *client;
-    struct graph_needs needs = {0};
-    CUresult result = change_begin(&client);
-
-    if (!result && client)
-        result = params_needs(&needs, params);
-    if (result || !client)
-        return result ? result : real(cuGraphExecNodeSetParams)(exec, node, params);
-    return change_end_part(real(cuGraphExecNodeSetParams)(exec, node, params), exec, &needs);
+    CHANGE(real(cuGraphExecNodeSetParams)(exec, node, params), exec, params_needs, params, change_end_part);
 }
 
 CUresult cuGraphExecDestroy(CUgraphExec handle)
