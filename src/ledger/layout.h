@@ -243,8 +243,7 @@ enum { LEDGER_SIGNAL_DEVICES_MAX = 64 };
 struct ledger_signal {
     uint64_t begun;                /* launches, by the process */
     uint64_t ended;                /* `begun` of when it last saw that all had ended */
-    uint64_t expected_ns;          /* predicted time of what is under way */
-    uint8_t pad[40];
+    uint8_t pad[48];
 };
 _Static_assert(sizeof(struct ledger_signal) == 64, "own line");
 

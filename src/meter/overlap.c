@@ -31,9 +31,7 @@ static void count(struct overlap *overlap, const struct overlap_item *item)
     const struct overlap_item *last = &overlap->last;
     bool is_same_stream = item->stream == last->stream;
 
-    overlap->n_alone = is_same_stream && overlap->n_alone < OVERLAP_ITEMS ? overlap->n_alone + 1
-                       : is_same_stream                                   ? OVERLAP_ITEMS
-                                                                          : 0;
+    overlap->n_alone = is_same_stream ? overlap->n_alone + (overlap->n_alone < OVERLAP_ITEMS) : 0;
     if (overlap->n_alone == OVERLAP_ITEMS) {
         overlap->busy_ns = 0;
         overlap->paid_ns = overlap->paid_before_ns = 0;

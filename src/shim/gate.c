@@ -164,14 +164,12 @@ static bool stream_captures(const struct gate_work *work)
 /* A measurement that was taken alone as far as is known; vgpud sees others after a moment, so its worth is
  * decided then. */
 struct undecided {
-    uint64_t key, measured_ns, paid_ns, drawn_ns, time_ns;
+    struct sample_work work;
+    uint64_t measured_ns, time_ns;
     uint64_t gap_ns;      /* of measured_ns, what was surely not the work; 0: none */
     uint64_t window;      /* the window that it was made in; 0: none */
     int64_t corrected_ns; /* what the account was corrected by, already */
-    double per_key;       /* the key's cost is so much of the work's time */
     uint32_t tick;        /* how often vgpud had looked by then */
-    int device;
-    enum ledger_engine engine;
     enum estimate_worth worth;
 };
 
@@ -189,7 +187,7 @@ static struct overlap overlap; /* costs_lock */
 static int64_t error_of_draw_ns(const struct undecided *it)
 {
     double error_ns =
-        (double)it->drawn_ns * ((double)(it->measured_ns - it->gap_ns) / (double)it->paid_ns - 1);
+        (double)it->work.drawn_ns * ((double)(it->measured_ns - it->gap_ns) / (double)it->work.paid_ns - 1);
 
     return error_ns < (double)CORRECTION_MOST_NS ? (int64_t)error_ns : (int64_t)CORRECTION_MOST_NS;
 }
@@ -204,17 +202,17 @@ static void learn(struct ledger_client *client, const struct undecided *it, enum
     bool is_unsure;
 
     pthread_mutex_lock(&costs_lock);
-    more = cost_get(&gate_costs, it->key);
+    more = cost_get(&gate_costs, it->work.key);
     if (it->window)
-        estimate_take_window(&more->estimate, (uint64_t)((double)measured_ns * it->per_key), it->window,
+        estimate_take_window(&more->estimate, (uint64_t)((double)measured_ns * it->work.per_key), it->window,
                              now_ns);
     else
-        estimate_take(&more->estimate, (uint64_t)((double)measured_ns * it->per_key), worth, now_ns);
-    cost_publish(&gate_costs, it->key, more);
+        estimate_take(&more->estimate, (uint64_t)((double)measured_ns * it->work.per_key), worth, now_ns);
+    cost_publish(&gate_costs, it->work.key, more);
     is_unsure = estimate_is_unsure(&more->estimate, now_ns);
     pthread_mutex_unlock(&costs_lock);
     if (worth != ESTIMATE_BOUND || is_unsure)
-        gate_want_window(client, it->device, is_unsure ? it->measured_ns : 0);
+        gate_want_window(client, it->work.device, is_unsure ? it->measured_ns : 0);
 }
 
 static void decide(struct ledger_client *client, uint64_t now_ns)
@@ -232,10 +230,10 @@ static void decide(struct ledger_client *client, uint64_t now_ns)
         undecided_first = (undecided_first + 1) % UNDECIDED_MAX;
         undecided_count--;
         pthread_mutex_unlock(&costs_lock);
-        if (gate_company(client, it.device, 0, NULL) == GATE_ALONE) {
+        if (gate_company(client, it.work.device, 0, NULL) == GATE_ALONE) {
             learn(client, &it, it.worth, now_ns);
         } else {
-            gate_correct(client, it.device, it.engine, -it.corrected_ns);
+            gate_correct(client, it.work.device, it.work.engine, -it.corrected_ns);
             learn(client, &it, ESTIMATE_BOUND, now_ns);
         }
     }
@@ -245,8 +243,8 @@ static void decide(struct ledger_client *client, uint64_t now_ns)
  * others. */
 static void correct(struct ledger_client *client, struct undecided *it)
 {
-    it->corrected_ns = it->paid_ns ? truly_ns(it->engine, error_of_draw_ns(it)) : 0;
-    gate_correct(client, it->device, it->engine, it->corrected_ns);
+    it->corrected_ns = it->work.paid_ns ? truly_ns(it->work.engine, error_of_draw_ns(it)) : 0;
+    gate_correct(client, it->work.device, it->work.engine, it->corrected_ns);
 }
 
 /* False: too many wait already. */
@@ -261,7 +259,7 @@ static bool put_off(struct ledger_client *client, struct undecided *it)
         undecided[(undecided_first + undecided_count++) % UNDECIDED_MAX] = *it;
     pthread_mutex_unlock(&costs_lock);
     if (!is_room)
-        gate_correct(client, it->device, it->engine, -it->corrected_ns);
+        gate_correct(client, it->work.device, it->work.engine, -it->corrected_ns);
     return is_room;
 }
 
@@ -273,19 +271,20 @@ static void first_cost(struct ledger_client *client, const struct sample *sample
     uint64_t unpaid, owed_ns;
 
     pthread_mutex_lock(&costs_lock);
-    more = cost_get(&gate_costs, sample->key);
+    more = cost_get(&gate_costs, sample->work.key);
     if (!more->estimate.n_measured) {
         estimate_take(&more->estimate, normal_ns, ESTIMATE_BOUND, now_ns);
-        cost_publish(&gate_costs, sample->key, more);
+        cost_publish(&gate_costs, sample->work.key, more);
     }
     unpaid = more->unpaid;
     more->unpaid = 0;
-    if (sample->is_first)
+    if (sample->work.is_first)
         more->is_awaited = false;
     owed_ns = estimate_cost_ns(&more->estimate);
     pthread_mutex_unlock(&costs_lock);
     owed_ns = unpaid && owed_ns > OWED_MOST_NS / unpaid ? OWED_MOST_NS : unpaid * owed_ns;
-    gate_correct(client, sample->device, sample->engine, truly_ns(sample->engine, (int64_t)owed_ns));
+    gate_correct(client, sample->work.device, sample->work.engine,
+                 truly_ns(sample->work.engine, (int64_t)owed_ns));
 }
 
 /* No measurement could be made: the next of this key tries again. */
@@ -303,14 +302,15 @@ static void first_failed(uint64_t key)
 /* What several streams do at once is paid by each of them; this keeps the factor (meter/overlap.h). */
 static void overlap_note(const struct sample *sample, const struct undecided *it, bool is_clean)
 {
-    const struct overlap_item item = {
-        .sequence = sample->sequence,
-        .epoch = sample->epoch,
-        .end_ns = sample->end_ns,
-        .drawn_ns = sample->drawn_ns + (is_clean && it->paid_ns ? (uint64_t)error_of_draw_ns(it) : 0),
-        .stream = sample->stream,
-        .is_chained = sample->is_chained,
-        .is_clean = is_clean && sample->epoch};
+    const struct overlap_item item = {.sequence = sample->sequence,
+                                      .epoch = sample->epoch,
+                                      .end_ns = sample->end_ns,
+                                      .drawn_ns =
+                                          sample->work.drawn_ns +
+                                          (is_clean && it->work.paid_ns ? (uint64_t)error_of_draw_ns(it) : 0),
+                                      .stream = sample->stream,
+                                      .is_chained = sample->is_chained,
+                                      .is_clean = is_clean && sample->epoch};
 
     pthread_mutex_lock(&costs_lock);
     overlap_take(&overlap, &item);
@@ -326,36 +326,29 @@ static void measured(const struct sample *sample, uint64_t measured_ns)
                                ? sample->pending_ns - measured_ns
                                : sample->begun_ns;
     uint64_t window = 0;
-    enum gate_company company = gate_company(client, sample->device, ran_from_ns, &window);
+    enum gate_company company = gate_company(client, sample->work.device, ran_from_ns, &window);
     uint64_t now_ns = clock_monotonic_ns();
-    struct undecided it = {.key = sample->key,
+    struct undecided it = {.work = sample->work,
                            .measured_ns = measured_ns,
-                           .per_key = 1,
-                           .paid_ns = sample->paid_ns,
-                           .drawn_ns = sample->drawn_ns,
                            .time_ns = now_ns,
-                           .device = sample->device,
-                           .engine = sample->engine,
                            .worth = sample->is_gapless ? ESTIMATE_EXACT : ESTIMATE_NEAR};
 
     if (!sample->is_gapless)
         it.gap_ns = sample->gap_ns < measured_ns ? sample->gap_ns : measured_ns;
     overlap_note(sample, &it,
-                 measured_ns && sample->engine == LEDGER_COMPUTE && sample->company == GATE_ALONE &&
+                 measured_ns && sample->work.engine == LEDGER_COMPUTE && sample->work.company == GATE_ALONE &&
                      company == GATE_ALONE);
     if (!measured_ns) {
-        if (sample->is_first)
-            first_failed(sample->key);
+        if (sample->work.is_first)
+            first_failed(sample->work.key);
         return;
     }
-    if (sample->divisor)
-        it.per_key = (double)sample->multiplier / (double)sample->divisor;
-    first_cost(client, sample, (uint64_t)((double)measured_ns * it.per_key), now_ns);
+    first_cost(client, sample, (uint64_t)((double)measured_ns * it.work.per_key), now_ns);
     it.tick = ledger_tick_seen(client);
     if (company == GATE_IN_WINDOW) {
         it.window = window;
         learn(client, &it, it.worth, now_ns);
-    } else if (sample->company != GATE_ALONE || company != GATE_ALONE || !put_off(client, &it)) {
+    } else if (sample->work.company != GATE_ALONE || company != GATE_ALONE || !put_off(client, &it)) {
         learn(client, &it, ESTIMATE_BOUND, now_ns);
     }
 }
@@ -391,7 +384,7 @@ static bool unknown_begin(struct ledger_client *client, int device, const struct
 {
     bool is_first;
 
-    gate_wait_for_cost(client, device, work, key, gate_settle);
+    gate_wait_for_cost(client, device, work, key);
     pthread_mutex_lock(&costs_lock);
     *ret_cost_ns = cost_find(&gate_costs, key);
     if (*ret_cost_ns != COST_UNKNOWN_NS) {
@@ -461,21 +454,20 @@ static uint64_t pay(struct ledger_client *client, int device, const struct gate_
 static struct sample *measure(int device, const struct gate_work *work, uint64_t key, uint64_t cost_ns,
                               uint64_t drawn_ns, bool is_first)
 {
-    struct sample wanted = {.key = key,
-                            .paid_ns = cost_ns,
-                            .drawn_ns = drawn_ns,
-                            .device = device,
-                            .engine = gate_engine(work->kind),
-                            .is_first = is_first,
-                            .company = gate_company(shim.client, device, 0, NULL)};
+    struct sample_work wanted = {.key = key,
+                                 .paid_ns = cost_ns,
+                                 .drawn_ns = drawn_ns,
+                                 .per_key = 1,
+                                 .device = device,
+                                 .engine = gate_engine(work->kind),
+                                 .is_first = is_first,
+                                 .company = gate_company(shim.client, device, 0, NULL)};
     struct sample *sample;
     CUstreamCaptureMode mode;
     bool relaxed;
 
-    if (gate_is_by_bytes(work->kind) && work->bytes >= COPY_SMALL_BYTES) {
-        wanted.multiplier = MIB_BYTES;
-        wanted.divisor = work->bytes;
-    }
+    if (gate_is_by_bytes(work->kind) && work->bytes >= COPY_SMALL_BYTES)
+        wanted.per_key = (double)MIB_BYTES / (double)work->bytes;
     relaxed = shim_capture_relax(&mode);
     sample = sample_begin(&wanted, work->stream, work->is_per_thread);
     shim_capture_restore(relaxed, mode);
@@ -571,7 +563,7 @@ void gate_leave(struct gate_ticket *ticket, CUresult result)
     if (ticket->device < 0)
         return;
     if (sample) {
-        bool is_first = sample->is_first, is_measured;
+        bool is_first = sample->work.is_first, is_measured;
 
         relaxed = shim_capture_relax(&mode);
         is_measured = sample_end(sample, ticket->stream, ticket->is_per_thread, result);

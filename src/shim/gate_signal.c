@@ -26,7 +26,7 @@ static struct ledger_signal *own_line(struct ledger_client *client, int device)
     struct ledger_gate gate;
     uint32_t line;
 
-    if (!signals || !slot || !ledger_gate_read(client, (unsigned)device, &gate))
+    if (!signals || !slot)
         return NULL;
     line = __atomic_load_n(&slot->signal_line, __ATOMIC_RELAXED);
     if (!ledger_client_may_signal(client)) {
@@ -34,7 +34,8 @@ static struct ledger_signal *own_line(struct ledger_client *client, int device)
             rejoin_slow(client, clock_coarse_ns());
         return NULL;
     }
-    if (line >= LEDGER_SIGNALS_MAX || gate.signal_device >= LEDGER_SIGNAL_DEVICES_MAX)
+    if (line >= LEDGER_SIGNALS_MAX || !ledger_gate_read(client, (unsigned)device, &gate) ||
+        gate.signal_device >= LEDGER_SIGNAL_DEVICES_MAX)
         return NULL;
     return &signals->lines[gate.signal_device][line];
 }

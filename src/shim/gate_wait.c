@@ -169,18 +169,13 @@ uint64_t gate_chunk_most_ns(int device, uint64_t most_ns)
 
 /* ---- the account ---- */
 
-static void add_signed(uint64_t *counter, int64_t delta_ns)
-{
-    draw_adjust(counter, delta_ns);
-}
-
 static void bill(struct ledger_client *client, int device, enum ledger_engine engine, int64_t ns)
 {
     struct ledger_account *account = ledger_time_account(client, (unsigned)device);
     struct ledger_slot *slot = ledger_own_slot(client);
 
-    add_signed(&account->billed_ns_total[engine], ns);
-    add_signed(&slot->devices[device].billed_ns, ns);
+    draw_adjust(&account->billed_ns_total[engine], ns);
+    draw_adjust(&slot->devices[device].billed_ns, ns);
 }
 
 void gate_correct(struct ledger_client *client, int device, enum ledger_engine engine, int64_t delta_ns)
@@ -404,8 +399,7 @@ void gate_draw(struct ledger_client *client, int device, enum ledger_engine engi
     bill(client, device, engine, (int64_t)ns);
 }
 
-void gate_wait_for_cost(struct ledger_client *client, int device, const struct gate_work *work, uint64_t key,
-                        void (*settle)(void))
+void gate_wait_for_cost(struct ledger_client *client, int device, const struct gate_work *work, uint64_t key)
 {
     struct wait wait = {0};
     struct look seen;
@@ -419,7 +413,7 @@ void gate_wait_for_cost(struct ledger_client *client, int device, const struct g
         wait_begin(&wait, client, &(struct obstacle){.why = LEDGER_WHY_UNKNOWN_COST}, seen.now_ns);
         clock_sleep_until_ns(seen.now_ns + nap_ns);
         nap_ns = 2 * nap_ns < NAP_MOST_NS ? 2 * nap_ns : NAP_MOST_NS;
-        settle();
+        gate_settle();
     }
     wait_end(&wait, client, device, work, &seen);
 }

@@ -23,9 +23,8 @@ void gate_correct(struct ledger_client *client, int device, enum ledger_engine e
 void gate_give_back(struct ledger_client *client, unsigned device, enum ledger_engine engine, uint64_t ns);
 
 /* Where the share is capped: waits until the cost of key is known, for up to 100 ms, when a measurement of it
- * is under way. settle takes measurements in. */
-void gate_wait_for_cost(struct ledger_client *client, int device, const struct gate_work *work, uint64_t key,
-                        void (*settle)(void));
+ * is under way. */
+void gate_wait_for_cost(struct ledger_client *client, int device, const struct gate_work *work, uint64_t key);
 
 /* Who else could have disturbed what the device ran from ran_from_ns on until now (0: what is begun now).
  * ALONE is sure only for what lies in the past by GATE_ALONE_AFTER_NS: vgpud sees others after a moment.

@@ -101,7 +101,7 @@ static CUresult record(CUevent event, CUstream stream, bool is_per_thread)
     return is_per_thread ? real(cuEventRecord_ptsz)(event, stream) : real(cuEventRecord)(event, stream);
 }
 
-struct sample *sample_begin(const struct sample *wanted, CUstream stream, bool is_per_thread)
+struct sample *sample_begin(const struct sample_work *work, CUstream stream, bool is_per_thread)
 {
     struct sample *sample;
     CUcontext context;
@@ -112,15 +112,7 @@ struct sample *sample_begin(const struct sample *wanted, CUstream stream, bool i
     sample = take_free(context);
     if (!sample)
         return NULL;
-    sample->key = wanted->key;
-    sample->paid_ns = wanted->paid_ns;
-    sample->drawn_ns = wanted->drawn_ns;
-    sample->divisor = wanted->divisor;
-    sample->multiplier = wanted->multiplier;
-    sample->device = wanted->device;
-    sample->engine = wanted->engine;
-    sample->company = wanted->company;
-    sample->is_first = wanted->is_first;
+    sample->work = *work;
     if (record(sample->begin, stream, is_per_thread) != CUDA_SUCCESS) {
         put(sample, FREE);
         return NULL;
@@ -291,7 +283,7 @@ bool sample_is_overdue(uint64_t now_ns, uint64_t late_ns, CUstream stream, bool 
 
     for (const struct sample *s = samples; s < samples + SAMPLES; s++) {
         uint64_t due_ns = __atomic_load_n(&s->begun_ns, __ATOMIC_RELAXED) + late_ns +
-                          LATE_TIMES * __atomic_load_n(&s->paid_ns, __ATOMIC_RELAXED);
+                          LATE_TIMES * __atomic_load_n(&s->work.paid_ns, __ATOMIC_RELAXED);
 
         if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) == PENDING && now_ns > due_ns &&
             __atomic_load_n(&s->stream, __ATOMIC_RELAXED) != own)

@@ -9,17 +9,20 @@
 
 #include "shim/gate_wait.h"
 
-struct sample {
-    /* ---- who made it fills these before sample_begin */
+/* What is measured, as whoever has it measured knows it. */
+struct sample_work {
     uint64_t key;
     uint64_t paid_ns;  /* its predicted cost; 0: not known */
     uint64_t drawn_ns; /* what was drawn when it began: for this piece and others after it */
-    uint64_t divisor;  /* the cost learnt is the time * multiplier / divisor: of copies, per MiB */
-    uint64_t multiplier;
+    double per_key;    /* the key's cost is so much of the work's time: 1, of copies by MiB */
     int device;
     enum ledger_engine engine;
     enum gate_company company; /* when it began */
     bool is_first;             /* of its key: others wait for what it says */
+};
+
+struct sample {
+    struct sample_work work;
     /* ---- of sample.c */
     bool is_chained; /* the one before was not over when this one had been handed over */
     bool is_gapless; /* the device did not wait for the host meanwhile */
@@ -38,7 +41,7 @@ struct sample {
 
 /* Takes a free measurement and records its begin in the stream, whose context is current. NULL: none is free,
  * or the driver would not. The stream does not capture. */
-struct sample *sample_begin(const struct sample *wanted, CUstream stream, bool is_per_thread);
+struct sample *sample_begin(const struct sample_work *work, CUstream stream, bool is_per_thread);
 
 /* The work was handed over with `result`: records the end. False: it failed, or the record did, and the
  * measurement is dropped. */
