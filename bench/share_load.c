@@ -29,6 +29,8 @@
 
 #include "base/clock.h"
 #include "cuda.h"
+#include "nap.h"
+#include "number_option.h"
 
 enum {
     BLOCK_THREADS = 32,
@@ -41,47 +43,35 @@ enum {
 /* A step is so much work that waking up for its end costs little beside it. */
 static const uint64_t step_ns = 5 * NS_PER_MS;
 
-static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                          ".visible .entry nap(.param .u64 wait_ns)\n{\n"
-                          ".reg .pred %p1;\n.reg .b32 %r1;\n.reg .b64 %rd<3>;\n"
-                          "ld.param.u64 %rd1, [wait_ns];\n"
-                          "NEXT:\n"
-                          "min.u64 %rd2, %rd1, 1000000;\n"
-                          "cvt.u32.u64 %r1, %rd2;\n"
-                          "nanosleep.u32 %r1;\n"
-                          "sub.u64 %rd1, %rd1, %rd2;\n"
-                          "setp.ne.u64 %p1, %rd1, 0;\n"
-                          "@%p1 bra NEXT;\n"
-                          "ret;\n}\n"
-                          ".visible .entry spin(.param .u64 wait_ns)\n{\n"
-                          ".reg .pred %p1;\n.reg .b64 %rd<4>;\n"
-                          "ld.param.u64 %rd1, [wait_ns];\n"
-                          "mov.u64 %rd2, %globaltimer;\n"
-                          "NEXT:\n"
-                          "mov.u64 %rd3, %globaltimer;\n"
-                          "sub.u64 %rd3, %rd3, %rd2;\n"
-                          "setp.lt.u64 %p1, %rd3, %rd1;\n"
-                          "@%p1 bra NEXT;\n"
-                          "ret;\n}\n"
-                          ".visible .entry work(.param .u64 wait_ns)\n{\n"
-                          ".reg .pred %p1;\n.reg .b32 %r1;\n.reg .b64 %rd1;\n.reg .f32 %f1;\n"
-                          "ld.param.u64 %rd1, [wait_ns];\n"
-                          "mov.f32 %f1, 0f3F800000;\n"
-                          "NEXT:\n"
-                          "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
-                          "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
-                          "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
-                          "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
-                          "sub.u64 %rd1, %rd1, 1;\n"
-                          "setp.ne.u64 %p1, %rd1, 0;\n"
-                          "@%p1 bra NEXT;\n"
-                          /* Never true; without it the assembler would leave the arithmetic out. */
-                          "mov.b32 %r1, %f1;\n"
-                          "setp.ne.u32 %p1, %r1, 1;\n"
-                          "@%p1 bra END;\n"
-                          "trap;\n"
-                          "END:\n"
-                          "ret;\n}\n";
+static const char ptx[] = NAP_PTX ".visible .entry spin(.param .u64 wait_ns)\n{\n"
+                                  ".reg .pred %p1;\n.reg .b64 %rd<4>;\n"
+                                  "ld.param.u64 %rd1, [wait_ns];\n"
+                                  "mov.u64 %rd2, %globaltimer;\n"
+                                  "NEXT:\n"
+                                  "mov.u64 %rd3, %globaltimer;\n"
+                                  "sub.u64 %rd3, %rd3, %rd2;\n"
+                                  "setp.lt.u64 %p1, %rd3, %rd1;\n"
+                                  "@%p1 bra NEXT;\n"
+                                  "ret;\n}\n"
+                                  ".visible .entry work(.param .u64 wait_ns)\n{\n"
+                                  ".reg .pred %p1;\n.reg .b32 %r1;\n.reg .b64 %rd1;\n.reg .f32 %f1;\n"
+                                  "ld.param.u64 %rd1, [wait_ns];\n"
+                                  "mov.f32 %f1, 0f3F800000;\n"
+                                  "NEXT:\n"
+                                  "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
+                                  "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
+                                  "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
+                                  "fma.rn.f32 %f1, %f1, %f1, %f1;\n"
+                                  "sub.u64 %rd1, %rd1, 1;\n"
+                                  "setp.ne.u64 %p1, %rd1, 0;\n"
+                                  "@%p1 bra NEXT;\n"
+                                  /* Never true; without it the assembler would leave the arithmetic out. */
+                                  "mov.b32 %r1, %f1;\n"
+                                  "setp.ne.u32 %p1, %r1, 1;\n"
+                                  "@%p1 bra END;\n"
+                                  "trap;\n"
+                                  "END:\n"
+                                  "ret;\n}\n";
 
 /*  X(member, declared name, symbol): what is used of the driver. */
 #define DRIVER_FUNCTIONS(X)                                                                                  \
@@ -175,27 +165,12 @@ static enum door read_door(const char *value)
     return door;
 }
 
-static bool read_number(const char *name, const char *value)
-{
-    static const struct {
-        const char *name;
-        unsigned long *to;
-    } numbers[] = {
-        {"--grid", &options.grid},   {"--time", &options.time_us},       {"--wait", &options.wait_ns},
-        {"--nodes", &options.nodes}, {"--request", &options.request_ms}, {"--every", &options.every_ms},
-        {"--for", &options.seconds},
-    };
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        char *end;
-
-        if (strcmp(numbers[i].name, name))
-            continue;
-        *numbers[i].to = strtoul(value, &end, 10);
-        return end != value && !*end;
-    }
-    return false;
-}
+static const struct number_option numbers[] = {
+    {"--grid", &options.grid},          {"--time", &options.time_us},
+    {"--wait", &options.wait_ns},       {"--nodes", &options.nodes},
+    {"--request", &options.request_ms}, {"--every", &options.every_ms},
+    {"--for", &options.seconds},        {NULL, NULL},
+};
 
 static bool read_options(int argc, char **argv)
 {
@@ -210,7 +185,7 @@ static bool read_options(int argc, char **argv)
             options.kernel = value;
         else if (!strcmp(name, "--loop"))
             options.loop = value;
-        else if (!read_number(name, value))
+        else if (!number_option_read(numbers, name, value))
             return false;
     }
     return options.door < DOOR_NONE && options.grid && options.time_us && options.nodes && options.every_ms;

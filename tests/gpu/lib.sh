@@ -74,7 +74,7 @@ build_programs() {
 			[[ -x $1/$name ]] || gpu_die "there is no gcc to compile $source"
 			continue
 		fi
-		gcc -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Isrc -I"$VGPU_STAGE/include/vgpu/cuda" -o "$1/$name" "$source" src/base/clock.c \
+		gcc -std=gnu17 -O2 -D_GNU_SOURCE -Wall -Isrc -Itests/programs -I"$VGPU_STAGE/include/vgpu/cuda" -o "$1/$name" "$source" src/base/clock.c \
 			-Wl,-z,lazy -L"$driver" -l:libcuda.so.1 -ldl -lm -lpthread || gpu_die "$source does not compile"
 	done < <(gpu_sources)
 	export VGPU_PROGRAMS=$1

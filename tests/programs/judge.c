@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "number_option.h"
 #include "softgpu/device/client.h"
 
 static struct {
@@ -22,23 +23,14 @@ static struct {
 
 static bool read_options(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        unsigned long *value;
-    } known[] = {{"--device", &options.device}, {"--every", &options.every_ms}, {"--count", &options.count}};
+    static const struct number_option numbers[] = {{"--device", &options.device},
+                                                   {"--every", &options.every_ms},
+                                                   {"--count", &options.count},
+                                                   {NULL, NULL}};
 
-    for (int i = 1; i < argc; i += 2) {
-        unsigned at = 0;
-        char *end = NULL;
-
-        while (at < 3 && strcmp(known[at].name, argv[i]))
-            at++;
-        if (at == 3 || i + 1 == argc)
+    for (int i = 1; i < argc; i += 2)
+        if (i + 1 == argc || !number_option_read(numbers, argv[i], argv[i + 1]))
             return false;
-        *known[at].value = strtoul(argv[i + 1], &end, 10);
-        if (*end || end == argv[i + 1])
-            return false;
-    }
     return options.every_ms > 0;
 }
 

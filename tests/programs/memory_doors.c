@@ -1,5 +1,5 @@
-/* A CUDA program that a test drives through its standard input, one command a line, one answer a line. Each memory door of the
- * driver API is a word:
+/* A CUDA program that a test drives through its standard input, one command a line, one answer a line. Each
+ * memory door of the driver API is a word:
  *
  *   take DOOR BYTES       -> "ok N" (N names the allocation) or the CUDA error's name
  *   fill DOOR BYTES       -> takes pieces of BYTES until refused: "ok COUNT ERROR"
@@ -10,12 +10,14 @@
  *   sync                  -> "ok"
  *   quit
  *
- * Doors: alloc, pitch (BYTES wide, one row more than one), managed, async, pool (an own pool), ptsz (async on the per-thread stream). */
+ * Doors: alloc, pitch (BYTES wide, one row more than one), managed, async, pool (an own pool), ptsz (async on
+ * the per-thread stream). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cuda.h"
+#include "obedient.h"
 
 enum { TAKEN_MAX = 65536 };
 
@@ -29,14 +31,6 @@ static struct taken taken[TAKEN_MAX];
 static CUstream stream;
 static CUmemoryPool pool;
 static CUdevice device;
-
-static const char *name_of(CUresult result)
-{
-    const char *name = "CUDA_ERROR_WITHOUT_NAME";
-
-    cuGetErrorName(result, &name);
-    return name;
-}
 
 static CUresult open_pool(void)
 {
@@ -187,26 +181,7 @@ static int obey(char *line)
 
 int main(void)
 {
-    char line[256];
-    CUcontext ctx;
-    CUresult r;
+    CUcontext context;
 
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    r = cuInit(0);
-    if (r == CUDA_SUCCESS)
-        r = cuDeviceGet(&device, 0);
-    if (r == CUDA_SUCCESS)
-        r = cuDevicePrimaryCtxRetain(&ctx, device);
-    if (r == CUDA_SUCCESS)
-        r = cuCtxSetCurrent(ctx);
-    if (r == CUDA_SUCCESS)
-        r = cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING);
-    if (r != CUDA_SUCCESS) {
-        printf("%s\n", name_of(r));
-        return 1;
-    }
-    printf("ready\n");
-    while (fgets(line, sizeof(line), stdin) && obey(line))
-        ;
-    return 0;
+    return obey_input(&device, &context, &stream, obey);
 }

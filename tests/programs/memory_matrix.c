@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "cuda.h"
+#include "obedient.h"
 
 static CUdevice device;
 static CUcontext context;
@@ -45,14 +46,6 @@ struct use {
     CUlibrary library;
     size_t bytes, old;
 };
-
-static const char *name_of(CUresult result)
-{
-    const char *name = "CUDA_ERROR_WITHOUT_NAME";
-
-    cuGetErrorName(result, &name);
-    return name;
-}
 
 /* ---- linear memory ---- */
 
@@ -636,25 +629,5 @@ static int obey(char *line)
 
 int main(void)
 {
-    char line[512];
-    CUresult r;
-
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    r = cuInit(0);
-    if (r == CUDA_SUCCESS)
-        r = cuDeviceGet(&device, 0);
-    if (r == CUDA_SUCCESS)
-        r = cuDevicePrimaryCtxRetain(&context, device);
-    if (r == CUDA_SUCCESS)
-        r = cuCtxSetCurrent(context);
-    if (r == CUDA_SUCCESS)
-        r = cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING);
-    if (r != CUDA_SUCCESS) {
-        printf("%s\n", name_of(r));
-        return 1;
-    }
-    printf("ready\n");
-    while (fgets(line, sizeof(line), stdin) && obey(line))
-        ;
-    return 0;
+    return obey_input(&device, &context, &stream, obey);
 }

@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "cuda.h"
 #include "nap.h"
+#include "number_option.h"
 
 /* By symbol: the header's names mean one variant of each. */
 extern __typeof__(cuLaunchKernel) cuLaunchKernel_ptsz;
@@ -94,27 +95,13 @@ static void check(CUresult r, const char *call)
 
 /* ---- options ---- */
 
-static bool read_number(const char *name, const char *value)
-{
-    static const struct {
-        const char *name;
-        unsigned long *to;
-    } numbers[] = {
-        {"--grid", &options.grid},          {"--time", &options.time_us},    {"--bytes", &options.bytes},
-        {"--nodes", &options.nodes},        {"--threads", &options.threads}, {"--device", &options.device},
-        {"--request", &options.request_ms}, {"--every", &options.every_ms},  {"--for", &options.for_ms},
-    };
-
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        char *end;
-
-        if (strcmp(numbers[i].name, name))
-            continue;
-        *numbers[i].to = strtoul(value, &end, 10);
-        return end != value && !*end;
-    }
-    return false;
-}
+static const struct number_option numbers[] = {
+    {"--grid", &options.grid},          {"--time", &options.time_us},
+    {"--bytes", &options.bytes},        {"--nodes", &options.nodes},
+    {"--threads", &options.threads},    {"--device", &options.device},
+    {"--request", &options.request_ms}, {"--every", &options.every_ms},
+    {"--for", &options.for_ms},         {NULL, NULL},
+};
 
 static bool read_options(int argc, char **argv)
 {
@@ -124,7 +111,7 @@ static bool read_options(int argc, char **argv)
         if (!strcmp(argv[i], "--door")) {
             while (options.door < DOORS && strcmp(door_names[options.door], argv[i + 1]))
                 options.door++;
-        } else if (!read_number(argv[i], argv[i + 1])) {
+        } else if (!number_option_read(numbers, argv[i], argv[i + 1])) {
             return false;
         }
     }
